@@ -1,0 +1,95 @@
+"""The entry point: finds the verb, turns every error into one sentence and an exit code."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from fre_hpo import __version__
+from fre_hpo.cli.reading import best, delete, list_, status, trials
+from fre_hpo.cli.starting import start
+from fre_hpo.errors import EXIT_DONE, EXIT_ERROR, EXIT_INTERRUPTED, EXIT_USAGE, FreHpoError, nearest
+
+
+class Verbs(click.Group):
+    """The verbs in the order of a study's life; a misspelt one is answered with the nearest."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            ctx.fail(f"There is no verb {args[0]!r}: {nearest(args[0], self.commands)}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=Verbs,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Example:  fre-hpo start --dataset phantom",
+)
+@click.version_option(__version__, prog_name="fre-hpo")
+def cli() -> None:
+    """Search B and X of the Feature Random Enhancement module on your cell images.
+
+    Optuna's TPE proposes how many of the deepest feature maps of an SE-U-Net are enhanced in training
+    (B) and by which factor (X); every trial trains for the full schedule; validation mIoU decides.
+    """
+
+
+for verb in (start, list_, status, trials, best, delete):
+    cli.add_command(verb)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with the contract's code."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code: Any = cli.main(given, prog_name="fre-hpo", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else "", err=True)
+        return EXIT_USAGE
+    except click.ClickException as error:
+        _complain(error.format_message(), _usage_hint(error))
+        return EXIT_USAGE
+    except (click.Abort, KeyboardInterrupt):
+        _complain("Interrupted.")
+        return EXIT_INTERRUPTED
+    except FreHpoError as error:
+        _show_trace(given)
+        _complain(str(error))
+        return error.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()
+        return EXIT_ERROR
+    except Exception as error:
+        _show_trace(given)
+        kind = type(error).__name__
+        _complain(f"Unexpected {kind}: {error}", "--debug shows where; please report it.")
+        return EXIT_ERROR
+    return code if isinstance(code, int) else EXIT_DONE
+
+
+def _usage_hint(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    return f"`{context.command_path} --help` shows the flags." if context else ""
+
+
+def _show_trace(arguments: Sequence[str]) -> None:
+    if "--debug" in arguments:
+        traceback.print_exc()
+
+
+def _complain(sentence: str, hint: str = "") -> None:
+    click.echo(" ".join(filter(None, (click.style("Error:", fg="red"), sentence, hint))), err=True)

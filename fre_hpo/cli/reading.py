@@ -1,0 +1,145 @@
+"""The verbs that look at studies, and delete."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from fre_hpo.cli.options import as_format, common
+from fre_hpo.settings import Settings
+
+
+@click.command("list", epilog="Example:  fre-hpo list -f json")
+@as_format
+@common
+def list_(settings: Settings, form: str) -> None:
+    """List the studies of the storage."""
+    from fre_hpo.service.read import list_studies
+
+    _print_summaries(list_studies(settings), form)
+
+
+@click.command(epilog="Example:  fre-hpo status phantom-fre")
+@click.argument("study")
+@as_format
+@common
+def status(settings: Settings, study: str, form: str) -> None:
+    """Show how far a study is."""
+    from fre_hpo.cli.tables import print_json
+    from fre_hpo.service import read
+
+    found = read.status(settings, study)
+    if form == "json":
+        print_json(found)
+    else:
+        _print_summaries([found], form)
+
+
+def _print_summaries(found: list[dict[str, Any]], form: str) -> None:
+    from fre_hpo.cli.tables import (
+        Number,
+        duration,
+        four,
+        params_text,
+        print_csv,
+        print_json,
+        print_table,
+    )
+
+    if form == "json":
+        print_json(found)
+        return
+    if form == "csv":
+        print_csv(found)
+        return
+    if not found:
+        click.echo("No study yet: `fre-hpo start --dataset phantom` runs a first one.", err=True)
+        return
+    columns = ["study", "state", "complete", "running", "failed", "best mIoU", "with", "ETA"]
+    rows = [
+        [
+            s["study"],
+            s["state"],
+            Number(f"{s['complete']}/{s['wanted']}"),
+            Number(s["running"]),
+            Number(s["failed"]),
+            four(s["best"] and s["best"]["value"]),
+            params_text(s["best"]["params"]) if s["best"] else "-",
+            Number(duration(s["eta_seconds"])),
+        ]
+        for s in found
+    ]
+    print_table(columns, rows)
+
+
+@click.command(epilog="Example:  fre-hpo trials phantom-fre -f csv > trials.csv")
+@click.argument("study")
+@as_format
+@common
+def trials(settings: Settings, study: str, form: str) -> None:
+    """List the trials of a study."""
+    from fre_hpo.cli.tables import Number, four, print_csv, print_json, print_table, short
+    from fre_hpo.service import read
+
+    found = read.trials(settings, study)
+    if form == "json":
+        print_json(found)
+        return
+    if form == "csv":
+        print_csv(found)
+        return
+    names = list(dict.fromkeys(name for trial in found for name in trial["params"]))
+    classes = list(dict.fromkeys(name for trial in found for name in trial["class_iou"]))
+    columns = ["trial", "state", *names, "mIoU", "epoch", *classes, "tries", "seed", "worker"]
+    rows = [
+        [
+            Number(t["number"]),
+            t["state"].lower(),
+            *(Number(short(t["params"][n]) if n in t["params"] else "-") for n in names),
+            four(t["value"]),
+            Number(t["best_epoch"] or "-"),
+            *(four(t["class_iou"].get(c)) for c in classes),
+            Number(t["attempts"]),
+            Number("-" if t["seed"] is None else t["seed"]),
+            t["worker"] or "-",
+        ]
+        for t in found
+    ]
+    print_table(columns, rows)
+
+
+@click.command(epilog="Example:  fre-hpo best phantom-fre")
+@click.argument("study")
+@as_format
+@common
+def best(settings: Settings, study: str, form: str) -> None:
+    """Show the best trial of a study."""
+    from fre_hpo.cli.tables import Number, four, params_text, print_csv, print_json, print_table
+    from fre_hpo.service import read
+
+    found = read.best(settings, study)
+    observed = found["observed"]
+    if form == "json":
+        print_json(found)
+    elif form == "csv":
+        print_csv([observed])
+    else:
+        row = [Number(observed["number"]), four(observed["value"]), params_text(observed["params"])]
+        print_table(["trial", "mIoU", "with"], [row])
+
+
+@click.command(epilog="Example:  fre-hpo delete phantom-fre --yes")
+@click.argument("study")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@common
+def delete(settings: Settings, study: str, yes: bool) -> None:
+    """Delete a study with all its trials and files."""
+    from fre_hpo.service import read
+
+    found = read.status(settings, study)
+    if not yes:
+        question = f"Delete {study} with {found['complete']} complete trials and all its files?"
+        click.confirm(question, abort=True, err=True)
+    read.delete(settings, study)
+    click.echo(f"Deleted {study}.", err=True)

@@ -1,0 +1,166 @@
+"""``fre-hpo start``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fre_hpo.cli.options import AutoNumber, common
+from fre_hpo.errors import EXIT_DONE, EXIT_INCOMPLETE, EXIT_STOPPED
+from fre_hpo.settings import Settings
+
+if TYPE_CHECKING:
+    from fre_hpo.service.request import Preparation, Request
+    from fre_hpo.service.start import Ended
+
+
+@click.command(
+    epilog="Example:  fre-hpo start --dataset phantom --trials 8      "
+    "fre-hpo start --dataset mouse --data-dir ~/mouse --set B=1..64:log"
+)
+@click.option(
+    "--dataset", required=True, metavar="NAME|FILE.toml", help="A recipe by name or file."
+)
+@click.option("--method", metavar="NAME", help="Method of the paper to search or train [fre].")
+@click.option("--trials", type=click.IntRange(min=1), help="Total of complete trials of the study.")
+@click.option(
+    "--hours", type=click.FloatRange(0, min_open=True), help="Running time, summed over starts."
+)
+@click.option("--epochs", type=click.IntRange(min=1), help="Epochs of every trial.")
+@click.option("--study", metavar="NAME", help="Name of the study [<dataset>-<method>].")
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    help="The data set's own folder [<home>/data/<set>].",
+)
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Seed of sampler and trainings.")
+@click.option("--parallel", type=AutoNumber(int), default="auto", help="Trials at once [auto].")
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda", "mps"]),
+    default="auto",
+    help="Where trials train [auto].",
+)
+@click.option(
+    "--executor",
+    type=click.Choice(["ray", "inline"]),
+    default="ray",
+    help="Ray, or one after the other in this process [ray].",
+)
+@click.option(
+    "--ray-address",
+    envvar="RAY_ADDRESS",
+    metavar="HOST:PORT",
+    help="A running Ray cluster [RAY_ADDRESS; a local Ray].",
+)
+@click.option(
+    "--gpus-per-trial", type=AutoNumber(float), default="auto", help="Share of a GPU [auto: 1]."
+)
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A recipe's key: a value fixes it, low..high[:log] searches it.  Repeatable.",
+)
+@click.option(
+    "--enqueue",
+    multiple=True,
+    metavar="B=162,X=632",
+    help="A point to try before TPE's proposals.  Repeatable.",
+)
+@click.option(
+    "--retries", type=click.IntRange(min=0), default=3, help="Lost workers per trial [3]."
+)
+@click.option("--dry-run", is_flag=True, help="Check everything, print every key, create nothing.")
+@common
+def start(settings: Settings, quiet: bool, dry_run: bool, **flags: Any) -> int:
+    """Start a search, or go on with one.
+
+    Trains until the study has --trials complete trials; what an earlier start has done is kept.
+    """
+    request = _request(**flags)
+    if dry_run:
+        return _dry_run(request, settings)
+    from fre_hpo.cli.progress import SearchDisplay
+    from fre_hpo.service import start as service
+
+    with SearchDisplay(quiet=quiet) as display:
+        ended = service.start(request, settings, display)
+    return _conclude(ended, settings)
+
+
+def _request(
+    assignments: tuple[str, ...],
+    enqueue: tuple[str, ...],
+    epochs: int | None,
+    seed: int | None,
+    **flags: Any,
+) -> Request:
+    from fre_hpo.service.request import Request
+    from fre_hpo.study.recipe import parse_set
+
+    overrides = parse_set(assignments)
+    if epochs is not None:
+        overrides["training.epochs"] = epochs
+    if seed is not None:
+        overrides["seed"] = seed
+    points = tuple(parse_set(point.split(",")) for point in enqueue)
+    return Request(overrides=overrides, enqueue=points, **flags)
+
+
+def _dry_run(request: Request, settings: Settings) -> int:
+    from fre_hpo.cli.tables import Number, print_table
+    from fre_hpo.service.start import check
+    from fre_hpo.study.recipe import table
+
+    preparation = check(request, settings)
+    keys = table(preparation.spec, preparation.resolved.origins)
+    print_table(["key", "value", "from", "meaning"], keys)
+    splits = _splits(preparation)
+    click.echo()
+    print_table(["split", "images", "height", "width"], [[n, *map(Number, s)] for n, s in splits])
+    trials = request.trials or preparation.resolved.trials
+    click.echo(
+        f"\nStudy {preparation.name}: {trials} trials would be run; all checks passed and nothing "
+        "was created.",
+        err=True,
+    )
+    return EXIT_DONE
+
+
+def _splits(preparation: Preparation) -> list[tuple[str, tuple[int, int, int]]]:
+    dataset = preparation.dataset
+    named = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    shapes = {name: split.labels.shape for name, split in named.items()}
+    return [(name, (shape[0], shape[1], shape[2])) for name, shape in shapes.items()]
+
+
+def _conclude(ended: Ended, settings: Settings) -> int:
+    """Print what was found and where it lies; the exit code says whether it is all that was wanted."""
+    from fre_hpo.cli.tables import params_text
+    from fre_hpo.service import read
+    from fre_hpo.settings import masked
+
+    if ended.complete:
+        observed = read.best(settings, ended.study)["observed"]
+        found = f"{params_text(observed['params'])}  mIoU {observed['value']:.4f}"
+        click.echo(f"best: trial {observed['number']}  {found}")
+    click.echo(f"files: {settings.study_folder(ended.study)}")
+    click.echo(f"storage: {masked(settings.storage)}")
+    if ended.complete >= ended.wanted:
+        return EXIT_DONE
+    click.echo(_why(ended), err=True)
+    return EXIT_STOPPED if ended.outcome.value == "stopped" else EXIT_INCOMPLETE
+
+
+def _why(ended: Ended) -> str:
+    done = f"{ended.complete} of {ended.wanted} trials are complete"
+    again = "the same command goes on from here"
+    if ended.outcome.value == "stopped":
+        return f"Stopped: {done}; {again}."
+    if ended.outcome.value == "out of time":
+        return f"The hours are used up: {done}; {again} when --hours is larger."
+    return f"Trials keep failing: {done}; `fre-hpo trials {ended.study} -f json` tells the reasons."

@@ -1,0 +1,188 @@
+"""All that can go wrong, as sentences.
+
+A class's docstring is its message, a template filled from keyword arguments, so that the text and the
+behaviour cannot drift apart.  ``exit_code`` is what the command line returns (design: the contract's table).
+"""
+
+import difflib
+import inspect
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+EXIT_DONE = 0
+EXIT_ERROR = 1
+EXIT_USAGE = 2
+EXIT_HELD = 3
+EXIT_NOT_FOUND = 4
+EXIT_UNREACHABLE = 5
+EXIT_INCOMPLETE = 6
+EXIT_STOPPED = 75
+EXIT_INTERRUPTED = 130
+
+
+class FreHpoError(Exception):
+    """Something went wrong."""
+
+    exit_code: ClassVar[int] = EXIT_ERROR
+
+    def __init__(self, **facts: Any) -> None:
+        self.facts = facts
+        template = inspect.cleandoc(type(self).__doc__ or "").replace("\n", " ")
+        super().__init__(template.format(**facts))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Survive pickling: workers send their errors to the coordinator."""
+        return _rebuild, (type(self), self.facts)
+
+
+def _rebuild(kind: type[FreHpoError], facts: dict[str, Any]) -> FreHpoError:
+    return kind(**facts)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Say what a misspelt name may have meant: "did you mean X?" or the list of all that are known."""
+    known = sorted(known)
+    close = difflib.get_close_matches(word, known, n=3, cutoff=0.6)
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    return f"known are {', '.join(known)}"
+
+
+# --- what the user asked for (exit 2) -----------------------------------------------------------
+
+
+class UsageError(FreHpoError):
+    """{problem}"""
+
+    exit_code = EXIT_USAGE
+
+
+class UnknownDataset(UsageError):
+    """No data set or recipe is called {name!r}: {hint}"""
+
+
+class UnknownMethod(UsageError):
+    """No method is called {name!r}: {hint}"""
+
+
+class UnknownKey(UsageError):
+    """The key {key!r} is not known: {hint}"""
+
+
+class BadValue(UsageError):
+    """{key} = {value} cannot be used: {reason}"""
+
+
+class ProblemList(FreHpoError):
+    """{text}"""
+
+    def __init__(self, problems: Iterable[str], **_: Any) -> None:
+        self.problems = list(problems)
+        text = self.problems[0] if len(self.problems) == 1 else _numbered(self.problems)
+        super().__init__(text=text)
+        self.facts = {"problems": self.problems}
+
+
+def _numbered(problems: list[str]) -> str:
+    lines = [f"  {i}. {problem}" for i, problem in enumerate(problems, 1)]
+    return "\n".join([f"{len(problems)} problems were found; nothing was created:", *lines])
+
+
+class UsageProblems(ProblemList):
+    """{text}"""
+
+    exit_code = EXIT_USAGE
+
+
+class DifferentStudy(UsageError):
+    """Study {study!r} was started with other settings ({differences}): use those again, or give the new
+    search a name of its own with --study."""
+
+
+class NotTheStudysData(UsageError):
+    """Study {study!r} was started on other data (fingerprint {stored:.12} there, {found:.12} here): point
+    --data-dir to the same images and labels, or give the new search a name of its own with --study."""
+
+
+# --- files and data (exit 1) --------------------------------------------------------------------
+
+
+class UnreadableRecipe(FreHpoError):
+    """The recipe {path} cannot be read: {reason}"""
+
+
+class DataProblems(ProblemList):
+    """{text}"""
+
+
+class BadCheckpoint(FreHpoError):
+    """The checkpoint {path} is damaged ({reason})."""
+
+
+class NonFiniteLoss(FreHpoError):
+    """The loss was {value} in epoch {epoch}: the training diverged; a smaller training.learning_rate or
+    a smaller upper bound of X usually helps."""
+
+
+class NothingComplete(FreHpoError):
+    """Study {study!r} has no complete trial yet: `fre-hpo status {study}` shows how far it is."""
+
+
+# --- not there (exit 4) -------------------------------------------------------------------------
+
+
+class StudyNotFound(FreHpoError):
+    """There is no study {study!r} in {storage}: {hint}"""
+
+    exit_code = EXIT_NOT_FOUND
+
+
+class DatasetNotFound(FreHpoError):
+    """The data set {name!r} is not in {folder}: expected is {layout}; {obtain}"""
+
+    exit_code = EXIT_NOT_FOUND
+
+
+# --- somebody else's, or out of reach (exits 3, 5) ------------------------------------------------
+
+
+class StudyHeld(FreHpoError):
+    """Study {study!r} is already being run by process {pid} on {host}: stop that one first, or wait."""
+
+    exit_code = EXIT_HELD
+
+
+class StorageUnreachable(FreHpoError):
+    """The storage {storage} cannot be reached ({reason}): check the URL, the server and the password."""
+
+    exit_code = EXIT_UNREACHABLE
+
+
+class StorageNotOurs(FreHpoError):
+    """The storage {storage} cannot be used ({reason}): name another one with --storage."""
+
+
+class LockLost(FreHpoError):
+    """The lock on study {study!r} was lost: another coordinator may hold it now, so nothing more was
+    written; start again to go on."""
+
+    exit_code = EXIT_UNREACHABLE
+
+
+class ClusterUnreachable(FreHpoError):
+    """The Ray cluster at {address} cannot be reached ({reason}): check the address, or leave
+    --ray-address away to use this machine alone."""
+
+    exit_code = EXIT_UNREACHABLE
+
+
+class NoResources(FreHpoError):
+    """{problem}"""
+
+    exit_code = EXIT_USAGE
+
+
+class SearchFailing(FreHpoError):
+    """{count} trials failed alike, so the search was ended: {reason}"""
+
+    exit_code = EXIT_INCOMPLETE

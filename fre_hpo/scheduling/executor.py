@@ -1,0 +1,58 @@
+"""What the coordinator asks of whatever trains: the contract of the executors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from fre_hpo.trial import Job, Report, Result, Stopped
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The worker is gone; the trial can go on elsewhere from its last checkpoint."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Raised:
+    """The training raised an error; trying again would raise it again.
+
+    kind: the error's class.  epoch: where the loss was not finite, None for any other error.
+    """
+
+    kind: str
+    message: str
+    traceback: str
+    diverged_in: int | None = None
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """Something came from the attempt at a trial."""
+
+    number: int
+    attempt: int
+    content: Report | Lost | Raised
+
+    @property
+    def last(self) -> bool:
+        """Whether the attempt is over: nothing more will come from it, its slot is free."""
+        return isinstance(self.content, Result | Stopped | Lost | Raised)
+
+
+class Executor(Protocol):
+    """Runs jobs.  It retries nothing: what becomes of a lost trial the coordinator alone decides."""
+
+    def submit(self, job: Job) -> None:
+        """Begin a job; the coordinator never has more in flight than there are slots."""
+
+    def poll(self, timeout: float) -> list[Arrival]:
+        """What arrived, in order; waits up to ``timeout`` seconds for the first."""
+
+    def stop(self, number: int) -> None:
+        """Have a trial stop after its epoch: its checkpoint and ``Stopped`` will arrive."""
+
+    def close(self) -> None:
+        """End whatever still runs."""

@@ -1,0 +1,178 @@
+"""``fre-hpo start``: from a request to a finished, stopped or refused search."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from fre_hpo.errors import StudyHeld
+from fre_hpo.scheduling.cluster import connected
+from fre_hpo.scheduling.coordinator import Coordinator, Plan
+from fre_hpo.scheduling.executor import Executor
+from fre_hpo.scheduling.inline import InlineExecutor
+from fre_hpo.scheduling.live import Live
+from fre_hpo.scheduling.observer import Observer
+from fre_hpo.scheduling.placement import Machine, Placement, place, usable_cpus
+from fre_hpo.scheduling.state import Outcome
+from fre_hpo.service.request import Preparation, Request, prepare, study_name
+from fre_hpo.service.signals import stop_on_signals
+from fre_hpo.settings import Settings
+from fre_hpo.study import recipe
+from fre_hpo.study.charter import Charter
+from fre_hpo.study.connection import Connection
+from fre_hpo.study.folder import StudyFolder
+from fre_hpo.study.ledger import Ledger
+from fre_hpo.study.lock import CoordinatorLock, coordinator_lock
+from fre_hpo.study.records import now
+from fre_hpo.trial import StopFlag, TrainingData, accelerators
+
+_RECORDED = ("fre-hpo", "optuna", "torch", "numpy", "ray")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a start ended.  complete of wanted: trials, over all starts."""
+
+    study: str
+    outcome: Outcome
+    complete: int
+    wanted: int
+
+
+def check(request: Request, settings: Settings) -> Preparation:
+    """All checks of a start, as ``--dry-run`` does them; creates nothing."""
+    found = recipe.find(request.dataset)
+    name = study_name(request, found)
+    stored = _stored(settings, name)
+    return prepare(request, found, name, stored, settings)
+
+
+def start(request: Request, settings: Settings, observer: Observer) -> Ended:
+    """Run a search until its total of trials is complete, it is stopped, or its time is over.
+
+    A study that exists goes on: only what is missing is run.  Raises a FreHpoError for everything that
+    stands in the way; nothing is created before all of it is checked.
+    """
+    preparation = check(request, settings)
+    with _machine(request) as machine:
+        placement = place(
+            machine,
+            request.device,
+            request.parallel,
+            request.gpus_per_trial,
+            one_slot=request.executor == "inline",
+        )
+        connection = Connection(settings.storage, create=True)
+        with _held(connection, preparation.name) as lock:
+            ledger = _open_or_create(connection, preparation)
+            wanted = request.trials or ledger.wanted or preparation.resolved.trials
+            ledger.want(wanted)
+            for point in preparation.points:
+                ledger.enqueue(point)
+            observer.say(_placement_sentence(request, placement))
+            executor = _executor(request, preparation, placement)
+            stop = StopFlag()
+            seconds = request.hours * 3600 if request.hours else None
+            coordinator = Coordinator(
+                ledger,
+                StudyFolder(settings.study_folder(preparation.name)),
+                executor,
+                lock,
+                placement,
+                Plan(wanted, seconds, request.retries),
+                stop,
+                observer,
+            )
+            try:
+                with stop_on_signals(stop):
+                    outcome = coordinator.run()
+            finally:
+                executor.close()
+            complete = sum(record.counts for record in ledger.records())
+    return Ended(preparation.name, outcome, complete, wanted)
+
+
+def _stored(settings: Settings, name: str) -> Charter | None:
+    """The charter of the study if there is one; raises StudyHeld when a coordinator runs it."""
+    connection = Connection(settings.storage, create=False)
+    if not Ledger.exists(connection, name):
+        return None
+    ledger = Ledger.open(connection, name)
+    live = _live(ledger)
+    if live is not None and live.coordinator_alive():
+        raise StudyHeld(study=name, host=live.host, pid=live.pid)
+    return ledger.charter
+
+
+def _live(ledger: Ledger) -> Live | None:
+    plain = ledger.live
+    return None if plain is None else Live.from_plain(plain)
+
+
+@contextmanager
+def _machine(request: Request) -> Iterator[Machine]:
+    """What there is to train on; with the Ray executor, Ray is connected within this block."""
+    gpus, mps = accelerators()
+    if request.executor == "ray":
+        with connected(request.ray_address) as machine:
+            local = request.ray_address is None
+            yield Machine(machine.cpus, machine.gpus, mps=mps and local)
+    else:
+        yield Machine(usable_cpus(), gpus, mps)
+
+
+@contextmanager
+def _held(connection: Connection, name: str) -> Iterator[CoordinatorLock]:
+    """The study's lock; raises StudyHeld, which names the holder."""
+    lock = coordinator_lock(connection.url, name)
+    if not lock.acquire():
+        live = _live(Ledger.open(connection, name)) if Ledger.exists(connection, name) else None
+        raise StudyHeld(
+            study=name, host=live.host if live else "a host", pid=live.pid if live else "unknown"
+        )
+    try:
+        yield lock
+    finally:
+        lock.release()
+
+
+def _open_or_create(connection: Connection, preparation: Preparation) -> Ledger:
+    """The study, verified once more now that nobody else can write it."""
+    if Ledger.exists(connection, preparation.name):
+        ledger = Ledger.open(connection, preparation.name)
+        ledger.charter.refuse_other_spec(preparation.name, preparation.spec)
+        ledger.charter.refuse_other_data(preparation.name, preparation.dataset.fingerprint)
+        return ledger
+    return Ledger.create(connection, preparation.name, _charter(preparation))
+
+
+def _charter(preparation: Preparation) -> Charter:
+    source = preparation.recipe.source
+    return Charter(
+        spec=preparation.spec,
+        overrides=preparation.overrides,
+        fingerprint=preparation.dataset.fingerprint,
+        classes=preparation.dataset.classes,
+        recipe=str(source) if source else preparation.recipe.name,
+        data_folder=str(preparation.folder) if preparation.folder else None,
+        versions={"python": platform.python_version(), **{n: version(n) for n in _RECORDED}},
+        created_at=now(),
+    )
+
+
+def _executor(request: Request, preparation: Preparation, placement: Placement) -> Executor:
+    dataset = preparation.dataset
+    visible = TrainingData(dataset.classes, dataset.train, dataset.validation)
+    if request.executor == "inline":
+        return InlineExecutor(visible)
+    from fre_hpo.scheduling.ray_executor import RayExecutor  # Ray is loaded only where it is used
+
+    return RayExecutor(visible, placement)
+
+
+def _placement_sentence(request: Request, placement: Placement) -> str:
+    where = f" on the cluster at {request.ray_address}" if request.ray_address else ""
+    return f"Training {placement}{where}."

@@ -1,0 +1,205 @@
+"""The training of one network, from the first epoch to the last.
+
+Softmax cross-entropy, Adam, validation after every epoch; the epoch with the best validation mIoU counts
+(paper, section 4).  All that decides the result is in ``Training.run`` and the two methods it calls.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from fre_hpo.data.dataset import IGNORED
+from fre_hpo.errors import NonFiniteLoss
+from fre_hpo.methods import Slots
+from fre_hpo.model.unet import SEUNet
+from fre_hpo.training.arrays import DeviceSplit
+from fre_hpo.training.augment import augment
+from fre_hpo.training.batchnorm import recalibrated, spread_evenly, statistics_layers
+from fre_hpo.training.metrics import Confusion, class_iou, count_confusion, mean_iou
+from fre_hpo.training.schedule import Schedule
+from fre_hpo.training.seeding import Purpose, derive
+
+CALIBRATION_IMAGES = 16
+"""So many training images re-estimate the batch-norm statistics for an evaluation."""
+
+
+@dataclass(frozen=True)
+class EpochRow:
+    """One line of a trial's curve.  miou is the one that counts under the study's batch-norm rule; both
+    rules' values are beside it.  seconds: the epoch's wall time, validation included."""
+
+    epoch: int
+    loss: float
+    miou: float
+    miou_recalibrated: float
+    miou_running: float
+    class_iou: tuple[float | None, ...]
+    learning_rate: float
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Best:
+    """The epoch that counts: its validation matrices (sources, classes, classes) and the plain network's
+    state with the statistics that gave them."""
+
+    epoch: int
+    miou: float
+    confusion: Confusion
+    state: dict[str, Tensor]
+
+
+class Training:
+    """A training in progress: network, optimiser, the curve so far and the best epoch.
+
+    Between epochs its whole state is ``state_dict()``; every random draw follows from seed and epoch.
+    """
+
+    def __init__(
+        self,
+        network: SEUNet,
+        slots: Slots,
+        train: DeviceSplit,
+        validation: DeviceSplit,
+        classes: int,
+        schedule: Schedule,
+        seed: int,
+    ) -> None:
+        self.network = network
+        self.slots = slots
+        self.train = train
+        self.validation = validation
+        self.classes = classes
+        self.schedule = schedule
+        self.seed = seed
+        self.optimizer = torch.optim.Adam(network.parameters(), lr=schedule.learning_rate)
+        self.curve: list[EpochRow] = []
+        self.best: Best | None = None
+
+    @property
+    def epoch(self) -> int:
+        """How many epochs are done."""
+        return len(self.curve)
+
+    def run(self) -> Iterator[EpochRow]:
+        """Train the remaining epochs, one row each; raises NonFiniteLoss when the training diverges."""
+        while self.epoch < self.schedule.epochs:
+            started = time.perf_counter()
+            epoch = self.epoch + 1
+            loss = self._train_epoch(epoch)
+            if not math.isfinite(loss):
+                raise NonFiniteLoss(value=loss, epoch=epoch)
+            confusion, recalibrated_miou, running_miou = self._validate(epoch)
+            row = EpochRow(
+                epoch=epoch,
+                loss=loss,
+                miou=mean_iou(confusion),
+                miou_recalibrated=recalibrated_miou,
+                miou_running=running_miou,
+                class_iou=tuple(class_iou(confusion)),
+                learning_rate=self.schedule.rate(epoch),
+                seconds=time.perf_counter() - started,
+            )
+            self.curve.append(row)
+            yield row
+
+    def _train_epoch(self, epoch: int) -> float:
+        """One pass over the training split; returns the mean loss per picture."""
+        self.network.train()
+        if self.slots.start_epoch:
+            self.slots.start_epoch(epoch)
+        torch.manual_seed(derive(self.seed, Purpose.DROPOUT, epoch))
+        order = torch.Generator().manual_seed(derive(self.seed, Purpose.DATA, epoch))
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.schedule.rate(epoch)
+        total = torch.zeros((), device=self.train.images.device)
+        for images, labels in self.train.shuffled(self.schedule.batch_size, order):
+            images, labels = augment(images, labels, self.schedule.augment, order)
+            loss = self._loss(images, labels)
+            self.optimizer.zero_grad()
+            loss.backward()
+            if self.schedule.gradient_clip:
+                torch.nn.utils.clip_grad_norm_(
+                    self.network.parameters(), self.schedule.gradient_clip
+                )
+            self.optimizer.step()
+            total += loss.detach() * len(images)
+        return total.item() / len(self.train)
+
+    def _loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        output, side = self.network.forward_both(images)
+        loss = F.cross_entropy(output, labels, ignore_index=IGNORED)
+        if side is None or self.slots.loss is None:
+            return loss
+        return self.slots.loss(loss, F.cross_entropy(side, labels, ignore_index=IGNORED))
+
+    def _validate(self, epoch: int) -> tuple[Confusion, float, float]:
+        """Validate by both batch-norm rules and keep the network if the epoch is the best so far.
+
+        Returns the matrices of the rule that counts and the mIoU of (recalibrated, running).
+        """
+        self.network.eval()
+        with recalibrated(self.network, self._calibration_images()):
+            fresh = self.measure(self.validation)
+            if self.schedule.eval_bn == "recalibrate":
+                self._keep_if_best(epoch, fresh)
+        learned = self.measure(self.validation) if statistics_layers(self.network) else fresh
+        if self.schedule.eval_bn == "running":
+            self._keep_if_best(epoch, learned)
+        counted = fresh if self.schedule.eval_bn == "recalibrate" else learned
+        return counted, mean_iou(fresh), mean_iou(learned)
+
+    def _calibration_images(self) -> Tensor:
+        return self.train.images[spread_evenly(len(self.train), CALIBRATION_IMAGES)]
+
+    @torch.no_grad()
+    def measure(self, split: DeviceSplit) -> Confusion:
+        """Confusion matrices (sources, classes, classes) of the network as it stands, in evaluation."""
+        shape = (len(split.sources), self.classes, self.classes)
+        total = torch.zeros(shape, dtype=torch.int64, device=split.images.device)
+        for images, labels, source in split.in_order(self.schedule.batch_size):
+            predicted = self.network(images).argmax(dim=1)
+            total += count_confusion(predicted, labels, source, *shape[:2])
+        confusion: Confusion = total.cpu().numpy()
+        return confusion
+
+    def _keep_if_best(self, epoch: int, confusion: Confusion) -> None:
+        miou = mean_iou(confusion)
+        if self.best is None or miou > self.best.miou:
+            state = {
+                name: tensor.detach().to("cpu", copy=True)
+                for name, tensor in self.network.state_dict().items()
+                if not name.startswith("side_head.")
+            }
+            self.best = Best(epoch, miou, confusion, state)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a training needs to go on, as tensors and plain Python."""
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "curve": [list(vars(row).values()) for row in self.curve],
+            "best": None if self.best is None else _best_to_plain(self.best),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.curve = [EpochRow(*row) for row in state["curve"]]
+        self.best = None if state["best"] is None else _best_from_plain(state["best"])
+
+
+def _best_to_plain(best: Best) -> dict[str, Any]:
+    return {**vars(best), "confusion": torch.from_numpy(best.confusion)}
+
+
+def _best_from_plain(plain: dict[str, Any]) -> Best:
+    return Best(**{**plain, "confusion": plain["confusion"].numpy()})

@@ -1,0 +1,45 @@
+"""Intersection over union from confusion matrices.
+
+A data set's mIoU comes from one matrix over the whole split, not from a mean over images: most images
+lack a class (design 3.12).  The matrices are kept per source image, so that intervals can resample images.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fre_hpo.data.dataset import IGNORED
+
+Confusion = NDArray[np.int64]
+"""(sources, classes, classes): pixels of source image s with true class t (row), predicted p (column)."""
+
+
+def count_confusion(
+    predicted: Tensor, labels: Tensor, source: Tensor, sources: int, classes: int
+) -> Tensor:
+    """Count the pixels of a batch into a matrix per source image.
+
+    predicted and labels (N, H, W), source (N,) the index of each picture's source image; returns an int64
+    tensor (sources, classes, classes).  Ignored pixels are counted nowhere.
+    """
+    cell = (source[:, None, None] * classes + labels) * classes + predicted
+    counted = cell[labels != IGNORED]
+    counts = torch.bincount(counted, minlength=sources * classes * classes)
+    return counts.view(sources, classes, classes)
+
+
+def class_iou(confusion: Confusion) -> list[float | None]:
+    """IoU of each class from matrices per source; None for a class that the truth does not contain."""
+    total = confusion.sum(axis=0)
+    hit = np.diag(total)
+    truth, predicted = total.sum(axis=1), total.sum(axis=0)
+    return [
+        float(h / (t + p - h)) if t else None for h, t, p in zip(hit, truth, predicted, strict=True)
+    ]
+
+
+def mean_iou(confusion: Confusion) -> float:
+    """Mean of the IoU over the classes that the truth contains."""
+    present = [iou for iou in class_iou(confusion) if iou is not None]
+    return sum(present) / len(present)

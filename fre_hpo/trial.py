@@ -1,0 +1,281 @@
+"""What a worker executes: a job in, reports out.
+
+A worker has no state of its own and knows neither storage nor study: everything it needs is in the job and
+the training data, everything it learns leaves in its reports (design 2).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from fre_hpo.data.dataset import Split
+from fre_hpo.methods import Slots, get
+from fre_hpo.model.unet import SEUNet
+from fre_hpo.study.spec import Spec
+from fre_hpo.training import checkpoint
+from fre_hpo.training.arrays import DeviceSplit
+from fre_hpo.training.loop import Best, EpochRow, Training
+from fre_hpo.training.schedule import Schedule
+from fre_hpo.training.seeding import Purpose, derive
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """The splits that a search may see; the test split stays with the coordinator (design 3.15)."""
+
+    classes: tuple[str, ...]
+    train: Split
+    validation: Split
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One attempt at a trial.
+
+    parameters: the method's, searched and fixed.  seed: of initialisation, data order and draws.
+    device: "cpu", "cuda", "cuda:1", "mps".  threads: for torch on the CPU.  checkpoint: to go on from,
+    None to begin.
+    """
+
+    number: int
+    attempt: int
+    spec: Spec
+    parameters: dict[str, Any]
+    seed: int
+    device: str
+    threads: int
+    checkpoint: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Started:
+    """The worker is about to train; ``epoch`` epochs were done by earlier attempts.  worker: host and
+    process, as a person names it."""
+
+    epoch: int
+    worker: str
+    pid: int
+    device: str
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """An epoch is done.  best_miou and best_epoch: the best so far, this one included."""
+
+    row: EpochRow
+    best_miou: float
+    best_epoch: int
+    pid: int
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """The state after ``epoch`` epochs."""
+
+    epoch: int
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A trial's outcome: the best validation mIoU and all that belongs to its epoch.
+
+    confusion: (sources, classes, classes) of the validation split.  network: the plain network at that
+    epoch, a checkpoint of its state dict with what is needed to build it.
+    """
+
+    miou: float
+    best_epoch: int
+    epochs: int
+    class_iou: tuple[float | None, ...]
+    sources: tuple[str, ...]
+    confusion: list[list[list[int]]]
+    curve: tuple[EpochRow, ...] = field(repr=False)
+    network: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The trial was asked to stop; its checkpoint was reported just before."""
+
+    epoch: int
+
+
+Report = Started | Epoch | Checkpoint | Result | Stopped
+
+
+class StopFlag:
+    """Asks a running trial to stop after its epoch."""
+
+    def __init__(self) -> None:
+        self.raised = False
+
+    def raise_(self) -> None:
+        self.raised = True
+
+
+def run(job: Job, data: TrainingData, stop: StopFlag) -> Iterator[Report]:
+    """Train a job to its end, or until ``stop`` is raised; yields reports as they come about.
+
+    Raises NonFiniteLoss when the training diverges and BadCheckpoint when the job's is damaged.
+    """
+    torch.set_num_threads(job.threads)
+    training = prepare(job, data)
+    pid = os.getpid()
+    yield Started(training.epoch, f"{socket.gethostname()}:{pid}", pid, device_name(job.device))
+    saved = time.monotonic() - _stagger(job)
+    for row in training.run():
+        assert training.best is not None
+        yield Epoch(row, training.best.miou, training.best.epoch, pid)
+        if training.epoch == training.schedule.epochs:
+            break
+        if stop.raised or time.monotonic() - saved >= job.spec.training.checkpoint_seconds:
+            yield Checkpoint(training.epoch, checkpoint.to_bytes(training.state_dict()))
+            saved = time.monotonic()
+        if stop.raised:
+            yield Stopped(training.epoch)
+            return
+    yield _result(job, data, training)
+
+
+def accelerators() -> tuple[int, bool]:
+    """How many CUDA devices torch sees in this process, and whether there is Apple's MPS."""
+    return torch.cuda.device_count(), torch.backends.mps.is_available()
+
+
+def device_name(device: str) -> str:
+    """The device as a person names it: "cpu", or the product's name of a GPU."""
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
+
+
+def curve_header(classes: Sequence[str]) -> list[str]:
+    """The columns of curve.csv."""
+    rules = ["miou_recalibrated", "miou_running"]
+    shares = [f"iou_{name}" for name in classes]
+    return ["epoch", "loss", "miou", *rules, *shares, "learning_rate", "seconds"]
+
+
+def curve_row(row: EpochRow) -> list[Any]:
+    """One line of curve.csv; empty where the validation split lacks a class."""
+    rules = [row.miou_recalibrated, row.miou_running]
+    shares = ["" if iou is None else iou for iou in row.class_iou]
+    return [
+        row.epoch,
+        row.loss,
+        row.miou,
+        *rules,
+        *shares,
+        row.learning_rate,
+        round(row.seconds, 4),
+    ]
+
+
+def _stagger(job: Job) -> float:
+    """Seconds by which a trial's first checkpoint comes early, so that trials that started together do
+    not send their checkpoints together for ever."""
+    return job.spec.training.checkpoint_seconds * (job.number % 4) / 4
+
+
+def prepare(job: Job, data: TrainingData) -> Training:
+    """The training of a job at the point where its checkpoint left it."""
+    spec, device = job.spec, torch.device(job.device)
+    classes = len(data.classes)
+    slots = _build_slots(job, classes)
+    network = build_network(spec, data.train.images.shape[1], classes, job.seed, slots).to(device)
+    training = Training(
+        network,
+        slots,
+        DeviceSplit.place(data.train, device),
+        DeviceSplit.place(data.validation, device),
+        classes,
+        schedule(spec),
+        job.seed,
+    )
+    if job.checkpoint is not None:
+        training.load_state_dict(
+            checkpoint.from_bytes(job.checkpoint, f"checkpoint of trial {job.number}")
+        )
+    return training
+
+
+def _build_slots(job: Job, classes: int) -> Slots:
+    """The method's additions; initialised from a stream of their own, so that the rest of the network is
+    the baseline's."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(job.seed, Purpose.SIDE_HEAD))
+        return get(job.spec.method).slots(job.parameters, job.spec.maps, classes, job.seed)
+
+
+def build_network(
+    spec: Spec, channels: int, classes: int, seed: int, slots: Slots | None = None
+) -> SEUNet:
+    """The network of a spec; without ``slots`` the plain one, as evaluation uses it.
+
+    Its memory format decides which kernels run, and these the last digits: it is the same for all.
+    """
+    slots = slots or Slots()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(seed, Purpose.INITIALISATION))
+        network = SEUNet(
+            get(spec.method).widths(spec.model.widths),
+            classes,
+            channels=channels,
+            norm=spec.model.norm,
+            upsample=spec.model.upsample,
+            se_reduction=spec.model.se_reduction,
+            bottleneck=slots.bottleneck,
+            side_head=slots.side_head,
+        )
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
+
+
+def schedule(spec: Spec) -> Schedule:
+    """The training section of a spec, as the loop takes it."""
+    training = spec.training
+    return Schedule(
+        epochs=training.epochs,
+        batch_size=training.batch_size,
+        learning_rate=training.learning_rate,
+        warmup_epochs=training.warmup_epochs,
+        lr_decay=training.lr_decay,
+        gradient_clip=training.gradient_clip,
+        augment=training.augment,
+        eval_bn=training.eval_bn,
+    )
+
+
+def _result(job: Job, data: TrainingData, training: Training) -> Result:
+    best = training.best
+    assert best is not None
+    return Result(
+        miou=best.miou,
+        best_epoch=best.epoch,
+        epochs=training.epoch,
+        class_iou=training.curve[best.epoch - 1].class_iou,
+        sources=training.validation.sources,
+        confusion=best.confusion.tolist(),
+        curve=tuple(training.curve),
+        network=checkpoint.to_bytes(_trained_network(job, data, best)),
+    )
+
+
+def _trained_network(job: Job, data: TrainingData, best: Best) -> dict[str, Any]:
+    """What ``best.pt`` holds: enough to build the plain network and to use it without the study."""
+    return {
+        "state": best.state,
+        "spec": job.spec.to_json(),
+        "parameters": json.dumps(job.parameters),
+        "classes": list(data.classes),
+        "channels": data.train.images.shape[1],
+        "epoch": best.epoch,
+        "miou": best.miou,
+    }
