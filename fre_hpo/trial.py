@@ -248,6 +248,7 @@ def schedule(spec: Spec) -> Schedule:
         warmup_epochs=training.warmup_epochs,
         lr_decay=training.lr_decay,
         gradient_clip=training.gradient_clip,
+        class_weights=training.class_weights,
         augment=training.augment,
         eval_bn=training.eval_bn,
     )

@@ -40,8 +40,13 @@ class Placement:
         if self.device == "cpu":
             threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
             return f"{trials} at a time on the CPU, {threads} each"
-        share = "" if self.gpus_per_trial in (0, 1) else f", {self.gpus_per_trial:g} of a GPU each"
-        return f"{trials} at a time on {self.device}{share}"
+        return f"{trials} at a time on {self.device}{self._share()}"
+
+    def _share(self) -> str:
+        if self.gpus_per_trial in (0, 1):
+            return ""
+        unit = "of a GPU" if self.gpus_per_trial < 1 else "GPUs"
+        return f", {self.gpus_per_trial:g} {unit} each"
 
 
 def place(
@@ -88,7 +93,7 @@ def _on_cpus(machine: Machine, device: str, parallel: int | None) -> Placement:
 
 
 def _on_gpus(machine: Machine, parallel: int | None, share: float) -> Placement:
-    if share > 1 and not share.is_integer():
+    if share > 1 and share % 1:
         raise NoResources(
             problem=f"--gpus-per-trial {share:g} cannot be placed: a trial takes a part of one "
             "GPU, or whole ones."

@@ -150,8 +150,7 @@ class Ledger:
 
     def _with_parameters(self, trial: Trial) -> Asked:
         if DRAW not in trial.user_attrs:
-            trial.set_user_attr(DRAW, {**trial.relative_params, **self._enqueued(trial)})
-            trial = Trial(self._study, self._id(trial.number))
+            trial.set_user_attr(DRAW, trial.relative_params)
         for name, distribution in distributions(self.spec.parameters).items():
             _suggest(trial, name, distribution)
         seed = training_seed(self.spec, trial.number)
@@ -159,12 +158,6 @@ class Ledger:
             trial.set_user_attr(records.SEED, seed)
         attempts = int(trial.user_attrs.get(records.ATTEMPTS, 0))
         return Asked(trial.number, dict(trial.params), seed, attempts)
-
-    def _enqueued(self, trial: Trial) -> dict[str, Number]:
-        """The parameters that somebody gave the trial."""
-        attrs = self._storage.get_trial_system_attrs(trial._trial_id)
-        enqueued: dict[str, Number] = attrs.get("fixed_params", {})
-        return enqueued
 
     @reaching
     def begin_attempt(self, number: int, attempt: int) -> None:

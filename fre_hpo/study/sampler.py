@@ -20,7 +20,8 @@ from fre_hpo.study.space import Fixed, Range
 from fre_hpo.study.spec import Spec
 
 DRAW = "draw"
-"""The trial attribute that records the joint draw, so that a half-asked row is finished with it."""
+"""The trial attribute that records the joint draw, so that a half-asked row is finished with it;
+what was enqueued goes before it."""
 
 
 def distributions(parameters: Mapping[str, Fixed | Range]) -> dict[str, BaseDistribution]:

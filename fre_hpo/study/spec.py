@@ -87,6 +87,11 @@ class TrainingSpec(Strict):
         AUGMENTATIONS,
         description="random changes of training images: flips, quarter-turns; [] is none",
     )
+    class_weights: Literal["none", "sqrt"] = Field(
+        "none",
+        description="weights of the classes in the loss: none (plain cross-entropy), or sqrt of their "
+        "inverse frequencies, so that rare classes are learned early",
+    )
     eval_bn: Literal["recalibrate", "running"] = Field(
         "recalibrate",
         description="batch-norm statistics in evaluation: recalibrate them without the method's "

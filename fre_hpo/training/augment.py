@@ -12,8 +12,8 @@ def augment(
     """Turn each image of a batch, and its labels with it, by chance.
 
     images (N, C, H, W), labels (N, H, W).  "flips" mirrors left-right and up-down, each for half of the
-    images; "quarter-turns" turns half of them by 90 degrees.  Both together give the eight symmetries of the square
-    with equal probability.  A picture that is not square is not turned.
+    images; "quarter-turns" turns half of them by 90 degrees.  Both together give the eight symmetries of
+    the square with equal probability.  A picture that is not square is not turned.
     """
     if "flips" in kinds:
         images, labels = _by_chance(images, labels, lambda x: x.flip(-1), generator)

@@ -1,8 +1,8 @@
 """Checkpoints: the state of a training as bytes that say when they are damaged.
 
-A checkpoint is what ``torch.save`` writes, followed by its SHA-256; ``torch.load`` reads past those 32
-bytes.  The archive's own checksums do not cover its directory, where one wrong bit can exchange two
-tensors.  It holds tensors and plain Python only, so that it loads with ``weights_only=True``.
+A checkpoint is what ``torch.save`` writes, followed by its SHA-256; ``torch.load`` reads past those
+32 bytes.  The archive's own checksums do not cover its directory, where one wrong bit can exchange
+two tensors.  It holds tensors and plain Python only, so that it loads with ``weights_only=True``.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ def to_bytes(state: dict[str, Any]) -> bytes:
 
 
 def from_bytes(data: bytes, path: str) -> dict[str, Any]:
-    """Read a checkpoint on the CPU; raises BadCheckpoint, naming ``path``, unless all of it is intact."""
+    """Read a checkpoint on the CPU; raises BadCheckpoint, naming ``path``, unless it is intact."""
     content = memoryview(data)
     if hashlib.sha256(content[:-DIGEST_SIZE]).digest() != content[-DIGEST_SIZE:]:
         raise BadCheckpoint(path=path, reason="its checksum does not match")

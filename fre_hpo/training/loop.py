@@ -14,15 +14,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from fre_hpo.data.dataset import IGNORED
 from fre_hpo.errors import NonFiniteLoss
 from fre_hpo.methods import Slots
 from fre_hpo.model.unet import SEUNet
 from fre_hpo.training.arrays import DeviceSplit
 from fre_hpo.training.augment import augment
 from fre_hpo.training.batchnorm import recalibrated, spread_evenly, statistics_layers
+from fre_hpo.training.loss import class_weights, cross_entropy
 from fre_hpo.training.metrics import Confusion, class_iou, count_confusion, mean_iou
 from fre_hpo.training.schedule import Schedule
 from fre_hpo.training.seeding import Purpose, derive
@@ -81,6 +80,7 @@ class Training:
         self.schedule = schedule
         self.seed = seed
         self.optimizer = torch.optim.Adam(network.parameters(), lr=schedule.learning_rate)
+        self.weights = class_weights(schedule.class_weights, train.labels, classes)
         self.curve: list[EpochRow] = []
         self.best: Best | None = None
 
@@ -136,10 +136,10 @@ class Training:
 
     def _loss(self, images: Tensor, labels: Tensor) -> Tensor:
         output, side = self.network.forward_both(images)
-        loss = F.cross_entropy(output, labels, ignore_index=IGNORED)
+        loss = cross_entropy(output, labels, self.weights)
         if side is None or self.slots.loss is None:
             return loss
-        return self.slots.loss(loss, F.cross_entropy(side, labels, ignore_index=IGNORED))
+        return self.slots.loss(loss, cross_entropy(side, labels, self.weights))
 
     def _validate(self, epoch: int) -> tuple[Confusion, float, float]:
         """Validate by both batch-norm rules and keep the network if the epoch is the best so far.

@@ -9,7 +9,7 @@ from typing import Literal
 class Schedule:
     """epochs: the full length.  learning_rate: Adam's, reached after ``warmup_epochs`` linear steps and
     then kept ("none") or lowered to zero along a cosine.  gradient_clip: largest norm of the gradient, 0
-    for no limit.  augment: see ``augment``.  eval_bn: see ``batchnorm``."""
+    for no limit.  class_weights, augment, eval_bn: see ``loss``, ``augment``, ``batchnorm``."""
 
     epochs: int
     batch_size: int
@@ -17,6 +17,7 @@ class Schedule:
     warmup_epochs: int
     lr_decay: Literal["none", "cosine"]
     gradient_clip: float
+    class_weights: Literal["none", "sqrt"]
     augment: tuple[str, ...]
     eval_bn: Literal["recalibrate", "running"]
 

@@ -1,0 +1,5 @@
+"""``python -m fre_hpo`` is ``fre-hpo``."""
+
+from fre_hpo.cli import main
+
+main()

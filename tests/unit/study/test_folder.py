@@ -1,0 +1,169 @@
+"""A study's folder: never half a file, whatever dies when."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from fre_hpo.study.folder import StudyFolder, TrialFolder, write_atomically
+
+HEADER = ["epoch", "loss", "miou"]
+
+
+@pytest.fixture
+def trial(tmp_path: Path) -> TrialFolder:
+    return StudyFolder(tmp_path / "studies" / "mouse-fre").trial(7)
+
+
+def names(folder: TrialFolder) -> list[str]:
+    return sorted(path.name for path in folder.path.iterdir())
+
+
+# --- whole files ---------------------------------------------------------------------------------
+
+
+def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "best.pt"
+    write_atomically(path, b"first, and longer")
+    write_atomically(path, b"second")
+    assert path.read_bytes() == b"second"
+    assert [entry.name for entry in path.parent.iterdir()] == ["best.pt"]
+
+
+@pytest.mark.parametrize("function", ["fsync", "replace"])
+def test_what_fails_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, function: str
+) -> None:
+    path = tmp_path / "best.pt"
+    write_atomically(path, b"old")
+
+    def full_disk(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(os, function, full_disk)
+    monkeypatch.setattr(Path, "replace", full_disk if function == "replace" else Path.replace)
+    with pytest.raises(OSError, match="no space left"):
+        write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["best.pt"]
+
+
+# --- checkpoints ---------------------------------------------------------------------------------
+
+
+def test_the_newest_checkpoint_is_loaded_and_one_more_kept(trial: TrialFolder) -> None:
+    assert trial.load_checkpoint() is None
+    for data in (b"epoch 1", b"epoch 2", b"epoch 3"):
+        trial.save_checkpoint(data)
+    assert trial.load_checkpoint() == b"epoch 3"
+    assert trial.previous_checkpoint.read_bytes() == b"epoch 2"
+    assert names(trial) == ["checkpoint.previous.pt", "checkpoint.pt"]
+
+
+def test_a_checkpoint_that_was_never_finished_leaves_the_one_before(
+    trial: TrialFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial.save_checkpoint(b"epoch 1")
+    trial.save_checkpoint(b"epoch 2")
+
+    def power_loss(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", power_loss)
+        with pytest.raises(KeyboardInterrupt):
+            trial.save_checkpoint(b"epoch 3")
+    assert trial.load_checkpoint() == b"epoch 2"
+    trial.save_checkpoint(b"epoch 3 again")
+    assert trial.load_checkpoint() == b"epoch 3 again"
+
+
+def test_checkpoints_are_dropped_and_the_rest_stays(trial: TrialFolder) -> None:
+    trial.save_checkpoint(b"1")
+    trial.save_checkpoint(b"2")
+    trial.save_result(b"network", ["a.png"], [[[1, 2], [3, 4]]])
+    trial.drop_checkpoints()
+    trial.drop_checkpoints()
+    assert trial.load_checkpoint() is None
+    assert names(trial) == ["best.pt", "confusion.json"]
+
+
+def test_the_result_is_readable_without_us(trial: TrialFolder) -> None:
+    trial.save_result(b"network", ["a.png", "b.png"], [[[1, 2], [3, 4]], [[5, 6], [7, 8]]])
+    assert trial.best.read_bytes() == b"network"
+    assert json.loads(trial.confusion.read_text()) == {
+        "split": "validation",
+        "sources": ["a.png", "b.png"],
+        "confusion": [[[1, 2], [3, 4]], [[5, 6], [7, 8]]],
+    }
+
+
+# --- curves --------------------------------------------------------------------------------------
+
+
+def test_a_curve_grows_row_by_row(trial: TrialFolder) -> None:
+    assert trial.read_curve() == []
+    trial.cut_curve(HEADER, 0)
+    trial.append_curve([1, 0.5, ""])
+    trial.append_curve([2, 1e-07, 0.25])
+    assert trial.curve.read_text() == "epoch,loss,miou\n1,0.5,\n2,1e-07,0.25\n"
+    assert trial.read_curve() == [
+        {"epoch": "1", "loss": "0.5", "miou": ""},
+        {"epoch": "2", "loss": "1e-07", "miou": "0.25"},
+    ]
+
+
+def test_a_resumed_trial_goes_on_where_its_checkpoint_is(trial: TrialFolder) -> None:
+    trial.write_curve(HEADER, [[epoch, 0.5, 0.25] for epoch in range(1, 6)])
+    trial.cut_curve(HEADER, 3)
+    trial.append_curve([4, 0.1, 0.9])
+    assert [row["epoch"] for row in trial.read_curve()] == ["1", "2", "3", "4"]
+    assert trial.read_curve()[3]["miou"] == "0.9"
+
+
+@pytest.mark.parametrize("torn", ["3", "3,0.", "3,0.5,0.2"])
+def test_a_torn_line_is_not_read_and_goes_away(trial: TrialFolder, torn: str) -> None:
+    trial.write_curve(HEADER, [[1, 0.5, 0.25], [2, 0.5, 0.25]])
+    with trial.curve.open("a") as file:
+        file.write(torn)
+    assert [row["epoch"] for row in trial.read_curve()] == ["1", "2"]
+    trial.cut_curve(HEADER, 2)
+    trial.append_curve([3, 0.5, 0.5])
+    assert [row["epoch"] for row in trial.read_curve()] == ["1", "2", "3"]
+
+
+def test_a_torn_header_is_an_empty_curve(trial: TrialFolder) -> None:
+    trial.path.mkdir(parents=True)
+    trial.curve.write_text("epoch,lo")
+    assert trial.read_curve() == []
+
+
+# --- events --------------------------------------------------------------------------------------
+
+
+def test_events_are_lines_of_json_with_the_time(tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path / "studies" / "mouse-fre")
+    folder.log("study_started", wanted=50)
+    folder.log("epoch", trial=3, attempt=1, epoch=12, worker="node:1", pid=99)
+    first, second = map(json.loads, folder.events.read_text().splitlines())
+    assert datetime.fromisoformat(first.pop("time")).utcoffset() == timedelta(0)
+    assert first == {"event": "study_started", "wanted": 50}
+    assert {k: second[k] for k in ("event", "trial", "epoch")} == {
+        "event": "epoch",
+        "trial": 3,
+        "epoch": 12,
+    }
+
+
+def test_a_study_is_deleted_with_all_its_trials(tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path / "studies" / "mouse-fre")
+    folder.log("study_started")
+    folder.trial(0).save_checkpoint(b"1")
+    StudyFolder(tmp_path / "studies" / "other").log("study_started")
+    folder.delete()
+    folder.delete()
+    assert [path.name for path in (tmp_path / "studies").iterdir()] == ["other"]

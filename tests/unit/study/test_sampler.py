@@ -1,0 +1,108 @@
+"""The sampler: TPE, with a seed and a joint draw of each trial's own."""
+
+from __future__ import annotations
+
+from statistics import mean
+
+import optuna
+import pytest
+from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.trial import TrialState
+
+from fre_hpo.study.sampler import SeededTPE, distributions
+from fre_hpo.study.space import Fixed, Range
+from fre_hpo.study.spec import SamplerSpec, Spec
+from ledgers import MAPS, make_spec, objective
+
+RANDOM = SamplerSpec(startup_trials=10**6)
+UNIVARIATE = SamplerSpec(startup_trials=10, multivariate=False, constant_liar=False)
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> None:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+def points(spec: Spec, trials: int, *, rebuild: bool = False) -> list[dict[str, int | float]]:
+    """A search in memory; ``rebuild``: with a new sampler for every trial."""
+    study = optuna.create_study(direction="maximize", sampler=SeededTPE(spec))
+    for _ in range(trials):
+        if rebuild:
+            study.sampler = SeededTPE(spec)
+        trial = study.ask(distributions(spec.parameters))
+        study.tell(trial, objective(trial.params))
+    return [trial.params for trial in study.trials]
+
+
+def late_values(sampler: SamplerSpec) -> float:
+    """The mean value of the last 15 of 30 trials, over three seeds."""
+    searches = [points(make_spec(seed=seed, sampler=sampler), 30) for seed in range(3)]
+    return mean(objective(point) for search in searches for point in search[15:])
+
+
+@pytest.mark.parametrize("sampler", [SamplerSpec(), UNIVARIATE], ids=["default", "univariate"])
+def test_tpe_gathers_near_the_best_point(sampler: SamplerSpec) -> None:
+    assert late_values(sampler) > 1.5 * late_values(RANDOM)
+
+
+def test_the_first_trials_are_drawn_at_random() -> None:
+    tpe = points(make_spec(sampler=SamplerSpec(startup_trials=5)), 8)
+    random = points(make_spec(sampler=RANDOM), 8)
+    assert tpe[:5] == random[:5]
+    assert all(a != b for a, b in zip(tpe[5:], random[5:], strict=True))
+
+
+@pytest.mark.parametrize("sampler", [SamplerSpec(startup_trials=3), UNIVARIATE])
+def test_the_seed_decides_whoever_asks(sampler: SamplerSpec) -> None:
+    spec = make_spec(seed=7, sampler=sampler)
+    once = points(spec, 14)
+    assert points(spec, 14, rebuild=True) == once
+    assert points(make_spec(seed=8, sampler=sampler), 14) != once
+
+
+def test_start_up_draws_are_not_repeated() -> None:
+    drawn = points(make_spec(sampler=RANDOM), 25, rebuild=True)
+    assert len({tuple(point.values()) for point in drawn}) == 25
+
+
+def test_the_liar_keeps_away_from_what_is_running() -> None:
+    """TPE counts trials in flight as bad ones, so that the next is drawn elsewhere."""
+
+    def next_point(liar: bool, in_flight: bool) -> dict[str, int | float]:
+        sampler = SamplerSpec(startup_trials=5, constant_liar=liar)
+        spec = make_spec(sampler=sampler)
+        space = distributions(spec.parameters)
+        study = optuna.create_study(direction="maximize", sampler=SeededTPE(spec))
+        for _ in range(10):
+            trial = study.ask(space)
+            study.tell(trial, objective(trial.params))
+        running = study.ask(space)
+        if not in_flight:
+            study.tell(running, state=TrialState.FAIL)
+        return study.ask(space).params
+
+    assert next_point(liar=True, in_flight=True) != next_point(liar=True, in_flight=False)
+    assert next_point(liar=False, in_flight=True) == next_point(liar=False, in_flight=False)
+
+
+def test_what_is_fixed_stays_and_what_is_searched_moves() -> None:
+    parameters = {"B": Range(1, MAPS, log=True, integer=True), "X": Fixed(10000.0)}
+    drawn = points(make_spec(parameters=parameters, sampler=SamplerSpec(startup_trials=3)), 8)
+    assert {point["X"] for point in drawn} == {10000.0}
+    assert len({point["B"] for point in drawn}) > 3
+
+
+def test_distributions_say_what_the_spec_says() -> None:
+    assert distributions(
+        {
+            "B": Range(1, 64, log=True, integer=True),
+            "X": Range(1.0, 1000.0, log=False, integer=False),
+            "count": Fixed(10),
+            "lambda": Fixed(0.25),
+        }
+    ) == {
+        "B": IntDistribution(1, 64, log=True),
+        "X": FloatDistribution(1.0, 1000.0),
+        "count": IntDistribution(10, 10),
+        "lambda": FloatDistribution(0.25, 0.25),
+    }
