@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -92,4 +93,5 @@ def _show_trace(arguments: Sequence[str]) -> None:
 
 
 def _complain(sentence: str, hint: str = "") -> None:
-    click.echo(" ".join(filter(None, (click.style("Error:", fg="red"), sentence, hint))), err=True)
+    head = click.style("Error:", fg=None if os.environ.get("NO_COLOR") else "red", bold=True)
+    click.echo(" ".join(filter(None, (head, sentence, hint))), err=True)

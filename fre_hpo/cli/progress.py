@@ -8,12 +8,15 @@ from types import TracebackType
 from rich.console import Console, Group
 from rich.live import Live as LiveDisplay
 from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
 from fre_hpo.cli.tables import duration, params_text
 from fre_hpo.scheduling.live import Live, RunningTrial
 from fre_hpo.study.records import TrialRecord
+
+WIDEST_BAR, NARROWEST_BAR = 40, 10
 
 
 class SearchDisplay:
@@ -23,6 +26,7 @@ class SearchDisplay:
         self._console = Console(stderr=True, highlight=False)
         self._quiet = quiet
         self._live: Live | None = None
+        self._starting = Spinner("dots", Text("Starting ...", style="dim"))
         self._display = LiveDisplay(
             console=self._console,
             get_renderable=self._render,
@@ -47,7 +51,7 @@ class SearchDisplay:
 
     def say(self, sentence: str) -> None:
         if not self._quiet:
-            self._console.print(Text(sentence))
+            self._console.print(Text(sentence), soft_wrap=True)
 
     def moved(self, live: Live) -> None:
         self._live = live
@@ -55,41 +59,58 @@ class SearchDisplay:
     def trial_ended(self, trial: TrialRecord, live: Live) -> None:
         self._live = live
         if not self._quiet:
-            self._console.print(_ended_line(trial, live), soft_wrap=True)
+            self._console.print(self._ended_line(trial, live), soft_wrap=True)
 
     # --- drawing --------------------------------------------------------------------------------
 
-    def _render(self) -> Group | Text:
+    def _render(self) -> Group | Spinner:
         if self._live is None:
-            return Text("Starting ...", style="dim")
-        lines = [_overall(self._live)]
+            return self._starting
+        lines = [_overall(self._live, self._console.width)]
         if self._live.running:
             lines.append(_running_table(self._live.running))
         return Group(*lines)
 
+    def _ended_line(self, trial: TrialRecord, live: Live) -> Text:
+        """The classes are left out where they would break the line of a terminal."""
+        width = len(str(live.wanted - 1))
+        line = Text(f"trial {trial.number:>{width}}  {params_text(trial.params)}  ")
+        if not trial.complete:
+            return line.append(f"failed: {trial.reason}", style="red")
+        line.append("mIoU ").append(f"{trial.value:.4f}", style="bold")
+        line.append(f" at epoch {trial.best_epoch}", style="dim")
+        shares = _shares(trial)
+        fits = line.cell_len + len(shares) <= self._console.width
+        return line.append(shares if fits or not self._console.is_terminal else "", style="dim")
 
-def _ended_line(trial: TrialRecord, live: Live) -> Text:
-    width = len(str(live.wanted))
-    head = f"trial {trial.number:>{width}}  {params_text(trial.params)}  "
-    if not trial.complete:
-        return Text(head) + Text(f"failed: {trial.reason}", style="red")
-    shares = ", ".join(
-        f"{name} {iou:.3f}" for name, iou in trial.class_iou.items() if iou is not None
+
+def _shares(trial: TrialRecord) -> str:
+    known = {name: iou for name, iou in trial.class_iou.items() if iou is not None}
+    return f"  ({', '.join(f'{name} {iou:.3f}' for name, iou in known.items())})"
+
+
+def _overall(live: Live, width: int) -> Table:
+    """The bar, as wide as the words leave room for; a running trial counts by its epochs."""
+    words = Text("  ".join(_overall_words(live)))
+    room = width - words.cell_len - 2
+    bar = ProgressBar(
+        total=max(live.wanted, 1),
+        completed=live.complete + sum(t.epoch / max(t.epochs, 1) for t in live.running),
+        width=max(min(room, WIDEST_BAR), NARROWEST_BAR),
     )
-    text = Text(f"{head}mIoU ")
-    text.append(f"{trial.value:.4f}", style="bold")
-    return text.append(f" at epoch {trial.best_epoch}  ({shares})", style="dim")
-
-
-def _overall(live: Live) -> Table:
-    table = Table.grid(padding=(0, 1))
-    done = f"{live.complete}/{live.wanted} trials"
-    failed = f", {live.failed} failed" if live.failed else ""
-    inside = sum(trial.epoch / max(trial.epochs, 1) for trial in live.running)
-    bar = ProgressBar(total=max(live.wanted, 1), completed=live.complete + inside, width=28)
-    times = f"{duration(live.elapsed)} gone, {duration(live.eta_seconds)} left"
-    table.add_row(bar, Text(done + failed), Text(f"{len(live.running)} running"), Text(times))
+    table = Table.grid(padding=(0, 2))
+    table.add_row(bar, words)
     return table
+
+
+def _overall_words(live: Live) -> list[str]:
+    words = [f"{live.complete}/{live.wanted} trials", f"{len(live.running)} running"]
+    if live.failed:
+        words.append(f"{live.failed} failed")
+    words.append(f"{duration(live.elapsed)} gone")
+    if live.eta_seconds is not None:
+        words.append(f"{duration(live.eta_seconds)} left")
+    return words
 
 
 def _running_table(running: tuple[RunningTrial, ...]) -> Table:

@@ -56,7 +56,7 @@ def _print_summaries(found: list[dict[str, Any]], form: str) -> None:
     if not found:
         click.echo("No study yet: `fre-hpo start --dataset phantom` runs a first one.", err=True)
         return
-    columns = ["study", "state", "complete", "running", "failed", "best mIoU", "with", "ETA"]
+    columns = ["study", "state", "complete", "running", "failed", "ETA", "best mIoU", "with"]
     rows = [
         [
             s["study"],
@@ -64,9 +64,9 @@ def _print_summaries(found: list[dict[str, Any]], form: str) -> None:
             Number(f"{s['complete']}/{s['wanted']}"),
             Number(s["running"]),
             Number(s["failed"]),
+            Number(duration(s["eta_seconds"])),
             four(s["best"] and s["best"]["value"]),
             params_text(s["best"]["params"]) if s["best"] else "-",
-            Number(duration(s["eta_seconds"])),
         ]
         for s in found
     ]

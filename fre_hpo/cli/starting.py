@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    epilog="Example:  fre-hpo start --dataset phantom --trials 8      "
-    "fre-hpo start --dataset mouse --data-dir ~/mouse --set B=1..64:log"
+    epilog="\b\nExample:  fre-hpo start --dataset phantom --trials 8\n"
+    "          fre-hpo start --dataset mouse --data-dir ~/mouse --set B=1..64:log"
 )
 @click.option(
     "--dataset", required=True, metavar="NAME|FILE.toml", help="A recipe by name or file."
@@ -107,7 +107,7 @@ def _request(
         overrides["training.epochs"] = epochs
     if seed is not None:
         overrides["seed"] = seed
-    points = tuple(parse_set(point.split(",")) for point in enqueue)
+    points = tuple(parse_set(point.split(","), "--enqueue", "B=162,X=632") for point in enqueue)
     return Request(overrides=overrides, enqueue=points, **flags)
 
 
@@ -118,7 +118,7 @@ def _dry_run(request: Request, settings: Settings) -> int:
 
     preparation = check(request, settings)
     keys = table(preparation.spec, preparation.resolved.origins)
-    print_table(["key", "value", "from", "meaning"], keys)
+    print_table(["key", "value", "from", "meaning"], keys, wrap_last=True)
     splits = _splits(preparation)
     click.echo()
     print_table(["split", "images", "height", "width"], [[n, *map(Number, s)] for n, s in splits])

@@ -6,11 +6,17 @@ import csv
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+GAP = 2
+READABLE = 24
+"""Characters in which a wrapped column can still be read."""
 
 
 def print_json(value: Any) -> None:
@@ -36,15 +42,39 @@ def _flat(row: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     return pairs
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Columns as wide as their content; numbers to the right."""
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[Any]], *, wrap_last: bool = False
+) -> None:
+    """Columns as wide as their content, numbers to the right.
+
+    What a terminal has no room for is left out from the right, and said so: a number on two lines
+    would be read as another one.  ``wrap_last``: the last column is text, which may be wrapped.
+    """
+    screen = console()
+    shown = _fitting(columns, rows, screen.width, wrap_last)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for index, name in enumerate(columns):
+    for index, name in enumerate(columns[:shown]):
         numeric = bool(rows) and all(isinstance(row[index], Number) for row in rows)
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
-    console().print(table)
+        table.add_row(*(Text(str(cell)) for cell in row[:shown]))
+    screen.print(table)
+    if columns[shown:]:
+        left_out = ", ".join(columns[shown:])
+        print(f"Left out for want of room: {left_out}.", file=sys.stderr)
+
+
+def _fitting(
+    columns: Sequence[str], rows: Sequence[Sequence[Any]], room: int, wrap_last: bool
+) -> int:
+    """How many columns, from the left, fit into so many characters; at least one."""
+    widths = [
+        max(cell_len(str(cell)) for cell in column) for column in zip(columns, *rows, strict=True)
+    ]
+    if wrap_last:
+        widths[-1] = min(widths[-1], READABLE)
+    ends = accumulate(width + GAP for width in widths)
+    return max(sum(end - GAP <= room for end in ends), 1)
 
 
 class Number(str):

@@ -5,11 +5,18 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from fre_hpo.errors import ClusterUnreachable
 from fre_hpo.scheduling.placement import Machine, usable_cpus
+
+PROBE_SECONDS = 10
+_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+"""How an HTTP/2 client begins: the preface and an empty SETTINGS frame (RFC 9113, section 3.4)."""
+_SETTINGS = 4
+"""The type of the frame that an HTTP/2 server, and so Ray's gRPC, answers with first."""
 
 
 @contextmanager
@@ -25,6 +32,8 @@ def connected(address: str | None) -> Iterator[Machine]:
     if ray.is_initialized():
         yield _machine()
         return
+    if address not in (None, "auto"):
+        _probe(address)
     try:
         ray.init(
             address=address or "local",
@@ -41,6 +50,24 @@ def connected(address: str | None) -> Iterator[Machine]:
         yield _machine()
     finally:
         ray.shutdown()
+
+
+def _probe(address: str) -> None:
+    """Make sure that something at HOST:PORT speaks Ray's protocol, for Ray itself would wait there for
+    more than ten minutes.  With Ray's TLS only the connection is tried."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or "/" in host:
+        raise ClusterUnreachable(address=address, reason="an address is HOST:PORT")
+    try:
+        with socket.create_connection((host, int(port)), PROBE_SECONDS) as connection:
+            if os.environ.get("RAY_USE_TLS", "0") in ("0", ""):
+                connection.sendall(_GREETING)
+                answer = connection.recv(9)
+                if len(answer) < 4 or answer[3] != _SETTINGS:
+                    raise ClusterUnreachable(address=address, reason="no Ray answers there")
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ClusterUnreachable(address=address, reason=reason) from error
 
 
 def _prepare_environment(address: str | None) -> None:

@@ -128,6 +128,9 @@ class Coordinator:
         if self._search.halting:
             return
         if self._stop.raised:
+            self._observer.say(
+                "Stopping when the running epochs end; a second Ctrl-C ends at once."
+            )
             self._halt(Outcome.STOPPED)
         elif self._plan.seconds is not None and self._elapsed() >= self._plan.seconds:
             self._halt(Outcome.OUT_OF_TIME)

@@ -18,7 +18,7 @@ from fre_hpo.study.recipe import Recipe, Resolved
 from fre_hpo.study.space import Fixed, written
 from fre_hpo.study.spec import Spec
 
-STUDY_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+STUDY_NAME = re.compile(r"(?!\.+$)[A-Za-z0-9._-]{1,64}")  # a folder of that name: neither . nor ..
 DEFAULT_METHOD = "fre"
 
 
@@ -71,9 +71,11 @@ class Preparation:
 
 def study_name(request: Request, found: Recipe) -> str:
     """``<dataset>-<method>`` unless it is given."""
-    name = request.study or f"{found.name}-{request.method or DEFAULT_METHOD}"
+    name = request.study
+    if name is None:
+        name = f"{found.name}-{request.method or DEFAULT_METHOD}"
     if not STUDY_NAME.fullmatch(name):
-        reason = "a study's name has 1 to 64 letters, digits, dots, dashes or underscores"
+        reason = "a name has 1 to 64 letters, digits, dots, dashes or underscores, not dots alone"
         raise BadValue(key="--study", value=name, reason=reason)
     return name
 

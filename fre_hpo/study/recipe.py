@@ -41,6 +41,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "ando2021": {
         "model.norm": "batch_renorm",
         "training.eval_bn": "running",
+        "training.class_weights": "none",
         "sampler.multivariate": False,
         "sampler.constant_liar": False,
         "methods.fre.B": "1..maps",
@@ -118,7 +119,8 @@ def read(path: Path) -> Recipe:
         content = path.read_bytes()
         document = tomllib.loads(content.decode("utf-8-sig"))
     except OSError as error:
-        raise UnreadableRecipe(path=path, reason=error.strerror or str(error)) from None
+        reason = f"{error.strerror or error}; the recipes shipped are {', '.join(shipped())}"
+        raise UnreadableRecipe(path=path, reason=reason) from None
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise UnreadableRecipe(path=path, reason=f"line {line} is not UTF-8 text") from None
@@ -130,7 +132,9 @@ def read(path: Path) -> Recipe:
     return Recipe(name, path, document)
 
 
-def parse_set(items: Sequence[str]) -> dict[str, Any]:
+def parse_set(
+    items: Sequence[str], flag: str = "--set", example: str = "training.epochs=40"
+) -> dict[str, Any]:
     """Read ``KEY=VALUE`` items: TOML values, bare commas make a list, any other bare word is text.
 
     Of a key given twice the last value counts.  Raises UsageError or UsageProblems.
@@ -138,7 +142,7 @@ def parse_set(items: Sequence[str]) -> dict[str, Any]:
     readable = [item.encode(errors="replace").decode() for item in items]  # may be no UTF-8
     pairs = [(item, *item.partition("=")) for item in readable]
     problems = [
-        UsageError(problem=f"--set takes KEY=VALUE, such as training.epochs=40, and not {item!r}.")
+        UsageError(problem=f"{flag} takes KEY=VALUE, such as {example}, and not {item!r}.")
         for item, key, equals, _ in pairs
         if not (key.strip() and equals)
     ]

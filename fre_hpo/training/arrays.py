@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -38,9 +39,10 @@ class DeviceSplit:
     def shuffled(
         self, batch_size: int, generator: torch.Generator
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Every picture once, in an order drawn from ``generator``."""
+        """Every picture once, in an order drawn from ``generator``; batches of nearly equal size, so that
+        no remainder of a few pictures is normalised by its own statistics."""
         order = torch.randperm(len(self), generator=generator).to(self.images.device)
-        for chosen in order.split(batch_size):
+        for chosen in order.tensor_split(math.ceil(len(self) / batch_size)):
             yield self.images[chosen], self.labels[chosen]
 
     def in_order(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:

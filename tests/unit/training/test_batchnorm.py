@@ -169,7 +169,7 @@ def test_calibration_images_are_plain_training_images() -> None:
     encoder.register_forward_pre_hook(lambda layer, inputs: shown.append(inputs[0].clone()))
     list(training.run())
     # Two training batches, the calibration batch, then the validation split once by each rule.
-    assert [len(images) for images in shown] == [16, 4, 16, 3, 3]
+    assert [len(images) for images in shown] == [10, 10, 16, 3, 3]
     assert torch.equal(shown[2], training.train.images[spread_evenly(20, CALIBRATION_IMAGES)])
     assert torch.equal(shown[3], training.validation.images)
     assert torch.equal(shown[4], training.validation.images)

@@ -1,0 +1,111 @@
+"""Searches in processes of their own: started, watched through their event log, killed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from searching import TINY, as_flags, command, environment, fre_hpo
+
+STUDY = "phantom-fre"
+LONGER = {**TINY, "data.train": 12, "training.epochs": 25}
+"""A trial long enough to be killed in its middle."""
+
+
+def start_flags(*more: str, longer: bool = False, executor: str = "inline") -> list[str]:
+    """The arguments of a small phantom search."""
+    sizes = as_flags(LONGER if longer else TINY)
+    return ["start", "--dataset", "phantom", "--executor", executor, *more, *sizes]
+
+
+@contextmanager
+def background(*arguments: str, home: Path) -> Iterator[subprocess.Popen[str]]:
+    """A command that runs meanwhile; it is dead when the block is left."""
+    process = subprocess.Popen(
+        command(*arguments),
+        env=environment(home),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def events(home: Path, study: str = STUDY) -> list[dict[str, Any]]:
+    """The event log so far; a line that is being written is left out."""
+    log = home / "studies" / study / "events.jsonl"
+    text = log.read_text() if log.exists() else ""
+    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+
+
+def wait_for_event(home: Path, event: str, **facts: Any) -> dict[str, Any]:
+    """The first event that has these facts; waits for it."""
+
+    def found() -> dict[str, Any] | None:
+        wanted = {"event": event, **facts}.items()
+        return next((e for e in events(home) if wanted <= e.items()), None)
+
+    return wait_for(found, f"{event} {facts}")
+
+
+def wait_for(found: Callable[[], Any], what: str, seconds: float = 90) -> Any:
+    """What the function finds, once it is true."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = found()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"waited in vain for {what}")
+
+
+def kill(pid: int) -> None:
+    """kill -9."""
+    psutil.Process(pid).send_signal(signal.SIGKILL)
+
+
+def read_json(*arguments: str, home: Path) -> Any:
+    """What a verb prints with ``-f json``."""
+    result = fre_hpo(*arguments, "-f", "json", home=home)
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def outcome(home: Path) -> list[tuple[Any, ...]]:
+    """Of every trial what may not depend on how often the search was killed."""
+    names = ("number", "state", "params", "value", "class_iou", "best_epoch", "epochs", "seed")
+    return [tuple(t[n] for n in names) for t in read_json("trials", STUDY, home=home)]
+
+
+def curve(home: Path, number: int) -> list[dict[str, str]]:
+    """A trial's whole curve, times aside, digit by digit."""
+    path = home / "studies" / STUDY / "trials" / str(number) / "curve.csv"
+    with path.open(newline="") as file:
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
+
+
+def rows(home: Path, state: str) -> int:
+    """How many trials are in a state, as the database itself tells."""
+    with closing(sqlite3.connect(home / "fre-hpo.db")) as database:
+        query = "SELECT count(*) FROM trials WHERE state = ?"
+        return int(database.execute(query, (state,)).fetchone()[0])
+
+
+def files_with(folder: Path, text: str) -> list[Path]:
+    """The files below a folder that hold a text anywhere."""
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    return [path for path in paths if text.encode() in path.read_bytes()]

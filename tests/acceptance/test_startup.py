@@ -1,0 +1,42 @@
+"""The command line answers at once: what looks and what helps loads neither torch nor Ray."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from searching import environment
+
+PROGRAM = """
+import json, sys
+from fre_hpo.cli.main import run
+code = run(sys.argv[1:])
+loaded = sorted({"torch", "ray", "optuna"} & set(sys.modules))
+print("\\n" + json.dumps([code, loaded]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--help"], [0, []]),
+        (["start", "--help"], [0, []]),
+        (["status", "nothing"], [4, ["optuna"]]),
+    ],
+    ids=" ".join,
+)
+def test_neither_torch_nor_ray_is_loaded(
+    arguments: list[str], expected: list[object], home: Path
+) -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *arguments],
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(result.stdout.splitlines()[-1]) == expected

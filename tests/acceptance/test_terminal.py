@@ -1,0 +1,69 @@
+"""What a terminal shows while a search runs."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import struct
+import subprocess
+import termios
+from contextlib import closing, suppress
+from io import FileIO
+from pathlib import Path
+
+from acceptance.processes import start_flags
+from searching import command, environment
+
+COLOUR = re.compile(r"(3[0-8]|4[0-8]|9[0-7]|10[0-7])")
+
+
+def on_a_terminal(*arguments: str, home: Path, **variables: str) -> tuple[int, str]:
+    """Exit code and everything that a terminal of 80 x 24 received."""
+    ours, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    variables = {"TERM": "xterm-256color", **variables}
+    unset = {"COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"}
+    env = {k: v for k, v in environment(home).items() if k not in unset}
+    process = subprocess.Popen(
+        command(*arguments), env={**env, **variables}, stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    received = bytearray()
+    with closing(FileIO(ours)) as screen, suppress(OSError):  # EIO: the other end was closed
+        while part := screen.read(65536):
+            received += part
+    return process.wait(), received.decode()
+
+
+def colours(text: str) -> list[str]:
+    """The codes that set a colour; bold and dim are none."""
+    codes = [code for found in re.findall(r"\x1b\[([\d;]*)m", text) for code in found.split(";")]
+    return [code for code in codes if COLOUR.fullmatch(code) and code not in ("38", "48")] + [
+        found for found in re.findall(r"\x1b\[[\d;]*[34]8;[\d;]*m", text)
+    ]
+
+
+def test_a_bar_the_running_trials_and_a_line_for_each_that_ended(home: Path) -> None:
+    code, screen = on_a_terminal(*start_flags("--trials", "2", longer=True), home=home)
+    assert code == 0, screen
+    assert "━" in screen
+    assert "/2 trials  1 running" in screen
+    assert re.search(r"  trial 1  B=\d+, X=[\d.]+  epoch \d+/25  best mIoU 0\.\d{4}", screen)
+    assert " left" in screen
+    assert colours(screen)
+    plain = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", screen)
+    ended = [line for line in plain.splitlines() if re.match(r"trial \d .*mIoU", line)]
+    assert len(ended) == 2
+    assert all(len(line) <= 80 for line in ended)
+
+
+def test_no_color_is_honoured(home: Path) -> None:
+    code, screen = on_a_terminal(*start_flags("--trials", "1"), home=home, NO_COLOR="1")
+    assert code == 0, screen
+    assert "━" in screen
+    assert colours(screen) == []
+    code, screen = on_a_terminal("status", "nothing", home=home, NO_COLOR="1")
+    assert code == 4
+    assert "Error:" in screen
+    assert colours(screen) == []
