@@ -1,3 +1,84 @@
-"""fre-hpo: a search service for the Feature Random Enhancement module (Ando & Hotta, 2021)."""
+"""fre-hpo: a search service for the Feature Random Enhancement module (Ando & Hotta, 2021).
+
+The Python API has the command line's words: ``fre_hpo.start("phantom", trials=8)`` and
+``fre_hpo.open_study("phantom-fre").best()``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fre_hpo.service.start import Ended
+    from fre_hpo.settings import Settings
 
 __version__ = "0.1.0"
+__all__ = ["Study", "__version__", "open_study", "start"]
+
+
+def start(
+    dataset: str,
+    *,
+    home: str | Path | None = None,
+    storage: str | None = None,
+    settings: dict[str, Any] | None = None,
+    **flags: Any,
+) -> Ended:
+    """Run a search, or go on with one, as ``fre-hpo start`` does; returns how it ended.
+
+    settings: what ``--set`` takes, such as ``{"training.epochs": 40, "B": "1..64:log"}``.  flags: the
+    command line's, with underscores (method, trials, hours, study, data_dir, parallel, device, executor,
+    ray_address, gpus_per_trial, enqueue, retries).  Raises the errors of ``fre_hpo.errors``.
+    """
+    from fre_hpo.scheduling.observer import Silent
+    from fre_hpo.service.request import Request
+    from fre_hpo.service.start import start as start_search
+
+    request = Request(dataset=dataset, overrides=settings or {}, **flags)
+    return start_search(request, _settings(home, storage), Silent())
+
+
+def open_study(name: str, *, home: str | Path | None = None, storage: str | None = None) -> Study:
+    """A study to look at; raises StudyNotFound."""
+    from fre_hpo.service.read import open_ledger
+
+    settings = _settings(home, storage)
+    open_ledger(settings, name)
+    return Study(name, settings)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study by name.  Every call reads the storage anew and returns plain values, the same that the
+    verb of its name prints as JSON."""
+
+    name: str
+    settings: Settings
+
+    def status(self) -> dict[str, Any]:
+        from fre_hpo.service import read
+
+        return read.status(self.settings, self.name)
+
+    def trials(self) -> list[dict[str, Any]]:
+        from fre_hpo.service import read
+
+        return read.trials(self.settings, self.name)
+
+    def best(self) -> dict[str, Any]:
+        from fre_hpo.service import read
+
+        return read.best(self.settings, self.name)
+
+    def delete(self) -> None:
+        from fre_hpo.service import read
+
+        read.delete(self.settings, self.name)
+
+
+def _settings(home: str | Path | None, storage: str | None) -> Settings:
+    from fre_hpo.settings import load
+
+    return load(home=None if home is None else str(home), storage=storage)

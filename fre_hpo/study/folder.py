@@ -13,7 +13,7 @@ import os
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from fre_hpo.study.records import now
 
@@ -92,6 +92,11 @@ def _csv(rows: Iterable[Iterable[Any]]) -> str:
     return text.getvalue()
 
 
+def _ends_with_newline(file: BinaryIO) -> bool:
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) == b"\n"
+
+
 class StudyFolder:
     """``$FRE_HPO_HOME/studies/<study>/``."""
 
@@ -103,11 +108,13 @@ class StudyFolder:
         return TrialFolder(self.path / "trials" / str(number))
 
     def log(self, event: str, **facts: Any) -> None:
-        """Append one line to the event log."""
+        """Append one line to the event log; a line that a crash cut short stays a line of its own."""
         self.path.mkdir(parents=True, exist_ok=True)
-        line = json.dumps({"time": now(), "event": event, **facts})
-        with self.events.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        line = json.dumps({"time": now(), "event": event, **facts}) + "\n"
+        with self.events.open("ab+") as file:
+            if file.tell() and not _ends_with_newline(file):
+                line = "\n" + line
+            file.write(line.encode())
 
     def delete(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)

@@ -13,7 +13,9 @@ from searching import TINY, as_flags, fre_hpo
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+def finished(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """A search of two trials in its home, which the tests of this module only read."""
     home = tmp_path_factory.mktemp("finished") / "home"
     return home, fre_hpo(*start_flags("--trials", "2"), home=home)
@@ -77,7 +79,9 @@ def test_started_again_it_runs_nothing_and_a_larger_total_adds_exactly_that(home
     assert again.stdout.startswith("best: trial 0")
     assert "\ntrial " not in again.stderr
     assert outcome(home) == first
-    more = fre_hpo("start", "--dataset", "phantom", "--executor", "inline", "--trials", "3", home=home)
+    more = fre_hpo(
+        "start", "--dataset", "phantom", "--executor", "inline", "--trials", "3", home=home
+    )
     assert more.returncode == 0, more.stderr
     assert rows(home, "COMPLETE") == 3
     assert len(outcome(home)) == 3

@@ -27,7 +27,7 @@ print("\\n" + json.dumps([code, loaded]))
         (["start", "--help"], [0, []]),
         (["status", "nothing"], [4, ["optuna"]]),
     ],
-    ids=" ".join,
+    ids=["help", "help of start", "status"],
 )
 def test_neither_torch_nor_ray_is_loaded(
     arguments: list[str], expected: list[object], home: Path

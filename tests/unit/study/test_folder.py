@@ -167,3 +167,14 @@ def test_a_study_is_deleted_with_all_its_trials(tmp_path: Path) -> None:
     folder.delete()
     folder.delete()
     assert [path.name for path in (tmp_path / "studies").iterdir()] == ["other"]
+
+
+def test_a_cut_line_of_the_event_log_stays_alone(tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path)
+    folder.log("one")
+    with folder.events.open("ab") as file:
+        file.write(b'{"time": "2026')
+    folder.log("two", trial=3)
+    lines = folder.events.read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 3
+    assert json.loads(lines[2])["trial"] == 3
