@@ -18,7 +18,7 @@ import psutil
 from searching import TINY, as_flags, command, environment, fre_hpo
 
 STUDY = "phantom-fre"
-LONGER = {**TINY, "data.train": 12, "training.epochs": 25}
+LONGER = {**TINY, "training.epochs": 16}
 """A trial long enough to be killed in its middle."""
 
 

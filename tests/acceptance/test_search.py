@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from acceptance.processes import STUDY, outcome, read_json, rows, start_flags
-from searching import TINY, as_flags, fre_hpo
+from searching import fre_hpo
 
 
 @pytest.fixture(scope="module")
@@ -64,13 +64,6 @@ def test_an_unknown_study_exits_4_with_the_nearest_name(finished: Finished) -> N
     assert "did you mean phantom-fre?" in result.stderr
 
 
-def test_quiet_leaves_results_alone(home: Path) -> None:
-    result = fre_hpo(*start_flags("--trials", "1", "-q"), home=home)
-    assert result.returncode == 0
-    assert result.stderr == ""
-    assert result.stdout.startswith("best: trial 0")
-
-
 def test_started_again_it_runs_nothing_and_a_larger_total_adds_exactly_that(home: Path) -> None:
     fre_hpo(*start_flags("--trials", "1"), home=home)
     first = outcome(home)
@@ -86,10 +79,3 @@ def test_started_again_it_runs_nothing_and_a_larger_total_adds_exactly_that(home
     assert rows(home, "COMPLETE") == 3
     assert len(outcome(home)) == 3
     assert outcome(home)[:1] == first
-
-
-def test_a_dry_run_prints_every_key_and_creates_nothing(home: Path) -> None:
-    result = fre_hpo("start", "--dataset", "phantom", "--dry-run", *as_flags(TINY), home=home)
-    assert result.returncode == 0, result.stderr
-    assert "model.widths" in result.stdout
-    assert not home.exists()

@@ -42,7 +42,7 @@ def test_a_bar_the_running_trials_and_a_line_for_each_that_ended(home: Path) -> 
     assert code == 0, screen
     assert "━" in screen
     assert "/2 trials  1 running" in screen
-    assert re.search(r"  trial 1  B=\d+, X=[\d.]+  epoch \d+/25  best mIoU 0\.\d{4}", screen)
+    assert re.search(r"  trial 1  B=\d+, X=[\d.]+  epoch \d+/16  best mIoU 0\.\d{4}", screen)
     assert " left" in screen
     assert COLOUR.search(screen)
     plain = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", screen)

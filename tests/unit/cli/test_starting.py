@@ -39,6 +39,14 @@ def test_a_dry_run_prints_every_key_and_creates_nothing(capsys: Captured, home: 
     assert not home.exists()
 
 
+def test_quiet_leaves_results_alone(capsys: Captured, home: Path) -> None:
+    assert run([*PHANTOM, "--executor", "inline", "--trials", "1", "-q", *as_flags(TINY)]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert out.startswith("best: trial 0  B=")
+    assert f"files: {home}/studies/phantom-fre\n" in out
+
+
 @pytest.fixture
 def requests(monkeypatch: pytest.MonkeyPatch, home: Path) -> list[Any]:
     """What the service is asked for; it does nothing and says that all is done."""

@@ -49,7 +49,9 @@ def test_a_device_that_is_not_there_is_refused(machine: Machine, device: str) ->
     ("cpus", "parallel", "trials", "threads", "reserved"),
     [
         (8, None, 4, 2, 2),
-        (3, None, 1, 3, 3),
+        (2, None, 2, 1, 1),
+        (3, None, 3, 1, 1),
+        (64, None, 4, 16, 16),
         (1, None, 1, 1, 1),
         (8, 2, 2, 4, 4),
         (8, 3, 3, 2, 2),
@@ -124,8 +126,8 @@ def test_gpus_that_are_not_there_are_refused() -> None:
 @pytest.mark.parametrize(
     ("placement", "words"),
     [
-        (placed(Machine(2, 0)), "one trial at a time on the CPU, 2 threads each"),
-        (placed(Machine(2, 0), parallel=2), "2 trials at a time on the CPU, 1 thread each"),
+        (placed(Machine(2, 0), parallel=1), "one trial at a time on the CPU, 2 threads each"),
+        (placed(Machine(2, 0)), "2 trials at a time on the CPU, 1 thread each"),
         (placed(SERVER), "4 trials at a time on cuda"),
         (placed(Machine(8, 1)), "one trial at a time on cuda"),
         (placed(Machine(8, 1), share=0.25), "4 trials at a time on cuda, 0.25 of a GPU each"),
