@@ -15,6 +15,8 @@ from typing import Any
 
 import psutil
 
+from fre_hpo.service import read
+from fre_hpo.settings import Settings
 from searching import TINY, as_flags, command, environment, fre_hpo
 
 STUDY = "phantom-fre"
@@ -88,7 +90,8 @@ def read_json(*arguments: str, home: Path) -> Any:
 def outcome(home: Path) -> list[tuple[Any, ...]]:
     """Of every trial what may not depend on how often the search was killed."""
     names = ("number", "state", "params", "value", "class_iou", "best_epoch", "epochs", "seed")
-    return [tuple(t[n] for n in names) for t in read_json("trials", STUDY, home=home)]
+    settings = Settings(home, f"sqlite:///{home}/fre-hpo.db")
+    return [tuple(t[n] for n in names) for t in read.trials(settings, STUDY)]
 
 
 def curve(home: Path, number: int) -> list[dict[str, str]]:

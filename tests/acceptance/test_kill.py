@@ -81,17 +81,17 @@ def test_sigterm_leaves_a_checkpoint_and_a_start_goes_on(home: Path, unbroken: P
 
 
 def test_one_ctrl_c_stops_and_a_second_one_ends_at_once(home: Path) -> None:
-    slow = ["--set", "data.size=128", "--set", "data.train=64", "--set", "model.widths=16,32,64"]
+    slow = ["--set", "data.size=128", "--set", "data.train=200", "--set", "model.widths=16,32,64"]
     with background(*start_flags("--trials", "1"), *slow, home=home) as search:
         wait_for_event(home, "trial_started", trial=0)
-        time.sleep(0.3)  # inside the first epoch, which takes longer
         search.send_signal(signal.SIGINT)
-        time.sleep(0.1)
+        time.sleep(1)  # well inside the first epoch; two signals that come too close are one
         search.send_signal(signal.SIGINT)
         _, errors = search.communicate(timeout=30)
     assert search.returncode == 130
     assert "Traceback" not in errors
     assert errors.splitlines()[-1] == "Error: Interrupted."
+    assert [e["event"] for e in events(home)] == ["study_started", "trial_started"]
 
 
 def test_a_second_start_is_refused_and_told_who_runs_the_study(home: Path) -> None:
@@ -123,6 +123,7 @@ def test_two_first_starts_at_once_make_one_search(home: Path) -> None:
     assert len(outcome(home)) == 3
 
 
+@pytest.mark.slow
 def test_on_ray_a_killed_worker_and_a_killed_coordinator_change_nothing(
     home: Path, unbroken: Path
 ) -> None:

@@ -12,6 +12,8 @@ from contextlib import closing, suppress
 from io import FileIO
 from pathlib import Path
 
+import pytest
+
 from acceptance.processes import start_flags
 from searching import command, environment
 
@@ -38,25 +40,23 @@ def on_a_terminal(*arguments: str, home: Path, **variables: str) -> tuple[int, s
 
 
 def test_a_bar_the_running_trials_and_a_line_for_each_that_ended(home: Path) -> None:
-    code, screen = on_a_terminal(*start_flags("--trials", "2", longer=True), home=home)
+    flags = start_flags("--trials", "2", longer=True)
+    code, screen = on_a_terminal(*flags, home=home, NO_COLOR="1")
     assert code == 0, screen
     assert "━" in screen
     assert "/2 trials  1 running" in screen
     assert re.search(r"  trial 1  B=\d+, X=[\d.]+  epoch \d+/16  best mIoU 0\.\d{4}", screen)
     assert " left" in screen
-    assert COLOUR.search(screen)
+    assert not COLOUR.search(screen)
     plain = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", screen)
     ended = [line for line in plain.splitlines() if re.match(r"trial \d .*mIoU", line)]
     assert len(ended) == 2
     assert all(len(line) <= 80 for line in ended)
 
 
-def test_no_color_is_honoured(home: Path) -> None:
-    code, screen = on_a_terminal(*start_flags("--trials", "1"), home=home, NO_COLOR="1")
-    assert code == 0, screen
-    assert "━" in screen
-    assert not COLOUR.search(screen)
-    code, screen = on_a_terminal("status", "nothing", home=home, NO_COLOR="1")
+@pytest.mark.parametrize("variables", [{}, {"NO_COLOR": "1"}], ids=["colour", "no colour"])
+def test_an_error_is_red_unless_no_color_is_set(variables: dict[str, str], home: Path) -> None:
+    code, screen = on_a_terminal("status", "nothing", home=home, **variables)
     assert code == 4
     assert "Error:" in screen
-    assert not COLOUR.search(screen)
+    assert bool(COLOUR.search(screen)) is not bool(variables)

@@ -120,13 +120,9 @@ def test_a_bar_over_all_trials_and_a_line_for_each_running(
     assert overall.endswith("  7/50 trials  2 running  2 failed  1:01:40 gone  23:45:00 left")
     assert overall.startswith("━")
     assert all(len(line) <= width for line in (overall, first, second))
-    assert first.split("  ")[1:] == [
-        "trial 8 ",
-        "B=3, X=1.5 ",
-        " epoch 500/2000",
-        "best mIoU 0.6123",
-    ]
-    assert second.split() == ["trial", "11", "B=512,", "X=1000", "epoch", "0/2000", "attempt", "2"]
+    assert " ".join(first.split()) == "trial 8 B=3, X=1.5 epoch 500/2000 best mIoU 0.6123"
+    assert " ".join(second.split()) == "trial 11 B=512, X=1000 epoch 0/2000 attempt 2"
+    assert first.index("epoch") == second.index("epoch")
 
 
 def test_before_the_first_epoch_no_time_is_promised(monkeypatch: pytest.MonkeyPatch) -> None:
