@@ -34,6 +34,7 @@ def pytest_configure() -> None:
     os.environ["RAY_AUTH_MODE"] = "token"
     os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # threads of several processes share few cores
     os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - as the product's own Ray has it
 
 

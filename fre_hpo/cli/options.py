@@ -24,7 +24,9 @@ def common(function: Function) -> Function:
         settings = load(home=home, storage=storage)
         if storage and has_password(storage) and not quiet:
             _warn_of_password()
-        return function(settings=settings, **_wanted(function, quiet=quiet), **rest)
+        return function(
+            settings=settings, **_wanted(function, quiet=quiet, verbose=verbose), **rest
+        )
 
     for option in reversed(_COMMON):
         wrapped = option(wrapped)
@@ -52,7 +54,7 @@ _COMMON = (
     ),
     click.option("--home", metavar="DIR", help="Folder of studies and data sets [FRE_HPO_HOME]."),
     click.option("-q", "--quiet", is_flag=True, help="Say nothing but results and errors."),
-    click.option("-v", "--verbose", is_flag=True, help="Say more."),
+    click.option("-v", "--verbose", is_flag=True, help="Say every epoch."),
     click.option("--debug", is_flag=True, help="Show a traceback with an error."),
 )
 

@@ -22,9 +22,10 @@ WIDEST_BAR, NARROWEST_BAR = 40, 10
 class SearchDisplay:
     """An observer of a search that prints to stderr."""
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self, *, quiet: bool, verbose: bool = False) -> None:
         self._console = Console(stderr=True, highlight=False)
         self._quiet = quiet
+        self._verbose = verbose
         self._live: Live | None = None
         self._starting = Spinner("dots", Text("Starting ...", style="dim"))
         self._display = LiveDisplay(
@@ -54,7 +55,12 @@ class SearchDisplay:
             self._console.print(Text(sentence), soft_wrap=True)
 
     def moved(self, live: Live) -> None:
+        before = {t.number: t.epoch for t in self._live.running} if self._live else {}
         self._live = live
+        if self._verbose:
+            for trial in live.running:
+                if trial.miou is not None and trial.epoch != before.get(trial.number):
+                    self._console.print(_epoch_line(trial), soft_wrap=True)
 
     def trial_ended(self, trial: TrialRecord, live: Live) -> None:
         self._live = live
@@ -74,7 +80,8 @@ class SearchDisplay:
     def _ended_line(self, trial: TrialRecord, live: Live) -> Text:
         """The classes are left out where they would break the line of a terminal."""
         width = len(str(live.wanted - 1))
-        line = Text(f"trial {trial.number:>{width}}  {params_text(trial.params)}  ")
+        what = params_text(trial.params) if trial.params else f"seed {trial.seed}"
+        line = Text(f"trial {trial.number:>{width}}  {what}  ")
         if not trial.complete:
             return line.append(f"failed: {trial.reason}", style="red")
         line.append("mIoU ").append(f"{trial.value:.4f}", style="bold")
@@ -82,6 +89,11 @@ class SearchDisplay:
         shares = _shares(trial)
         fits = line.cell_len + len(shares) <= self._console.width
         return line.append(shares if fits or not self._console.is_terminal else "", style="dim")
+
+
+def _epoch_line(trial: RunningTrial) -> Text:
+    words = f"trial {trial.number}  epoch {trial.epoch}/{trial.epochs}  mIoU {trial.miou:.4f}"
+    return Text(words, style="dim")
 
 
 def _shares(trial: TrialRecord) -> str:

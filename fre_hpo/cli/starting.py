@@ -12,7 +12,8 @@ from fre_hpo.errors import EXIT_DONE, EXIT_INCOMPLETE, EXIT_STOPPED
 from fre_hpo.settings import Settings
 
 if TYPE_CHECKING:
-    from fre_hpo.service.request import Preparation, Request
+    from fre_hpo.service.check import Preparation
+    from fre_hpo.service.request import Request
     from fre_hpo.service.start import Ended
 
 
@@ -76,19 +77,22 @@ if TYPE_CHECKING:
 )
 @click.option("--dry-run", is_flag=True, help="Check everything, print every key, create nothing.")
 @common
-def start(settings: Settings, quiet: bool, dry_run: bool, **flags: Any) -> int:
+def start(settings: Settings, quiet: bool, verbose: bool, dry_run: bool, **flags: Any) -> int:
     """Start a search, or go on with one.
 
     Trains until the study has --trials complete trials; what an earlier start has done is kept.
     """
-    request = _request(**flags)
-    if dry_run:
-        return _dry_run(request, settings)
-    from fre_hpo.cli.progress import SearchDisplay
-    from fre_hpo.service import start as service
+    from fre_hpo.service.check import check
 
-    with SearchDisplay(quiet=quiet) as display:
-        ended = service.start(request, settings, display)
+    request = _request(**flags)
+    preparation = check(request, settings)
+    if dry_run:
+        return _dry_run(request, preparation)
+    from fre_hpo.cli.progress import SearchDisplay
+    from fre_hpo.service.start import run
+
+    with SearchDisplay(quiet=quiet, verbose=verbose) as display:
+        ended = run(preparation, request, settings, display)
     return _conclude(ended, settings)
 
 
@@ -111,12 +115,10 @@ def _request(
     return Request(overrides=overrides, enqueue=points, **flags)
 
 
-def _dry_run(request: Request, settings: Settings) -> int:
+def _dry_run(request: Request, preparation: Preparation) -> int:
     from fre_hpo.cli.tables import Number, print_table
-    from fre_hpo.service.start import check
     from fre_hpo.study.recipe import table
 
-    preparation = check(request, settings)
     keys = table(preparation.spec, preparation.resolved.origins)
     print_table(["key", "value", "from", "meaning"], keys, wrap_last=True)
     splits = _splits(preparation)

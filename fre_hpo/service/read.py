@@ -7,6 +7,7 @@ from typing import Any
 
 from fre_hpo.errors import NothingComplete, StudyHeld
 from fre_hpo.scheduling.live import Live
+from fre_hpo.service.check import live_of
 from fre_hpo.settings import Settings
 from fre_hpo.study.connection import Connection
 from fre_hpo.study.folder import StudyFolder
@@ -47,19 +48,20 @@ def status(settings: Settings, study: str) -> dict[str, Any]:
 
 
 def summary(ledger: Ledger) -> dict[str, Any]:
-    """What ``status -f json`` prints."""
+    """What ``status -f json`` prints.  A trial that was begun waits while no coordinator runs."""
     records = ledger.records()
-    live = None if ledger.live is None else Live.from_plain(ledger.live)
+    live = live_of(ledger)
     alive = live is not None and live.coordinator_alive()
     best = best_of(records)
+    begun = sum(r.state == "RUNNING" for r in records)
     complete = sum(r.counts for r in records)
     return {
         "study": ledger.name,
         "state": _state(live, alive=alive, done=complete >= ledger.wanted),
         "wanted": ledger.wanted,
         "complete": complete,
-        "running": sum(r.state == "RUNNING" for r in records),
-        "waiting": sum(r.state == "WAITING" for r in records),
+        "running": begun if alive else 0,
+        "waiting": sum(r.state == "WAITING" for r in records) + (0 if alive else begun),
         "failed": sum(r.state == "FAIL" for r in records),
         "best": None if best is None else _point(best),
         "eta_seconds": live.eta_seconds if live is not None and alive else None,

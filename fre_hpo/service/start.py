@@ -13,14 +13,13 @@ from fre_hpo.scheduling.cluster import connected
 from fre_hpo.scheduling.coordinator import Coordinator, Plan
 from fre_hpo.scheduling.executor import Executor
 from fre_hpo.scheduling.inline import InlineExecutor
-from fre_hpo.scheduling.live import Live
 from fre_hpo.scheduling.observer import Observer
 from fre_hpo.scheduling.placement import Machine, Placement, place, usable_cpus
 from fre_hpo.scheduling.state import Outcome
-from fre_hpo.service.request import Preparation, Request, prepare, study_name
+from fre_hpo.service.check import Preparation, check, live_of
+from fre_hpo.service.request import Request
 from fre_hpo.service.signals import stop_on_signals
 from fre_hpo.settings import Settings
-from fre_hpo.study import recipe
 from fre_hpo.study.charter import Charter
 from fre_hpo.study.connection import Connection
 from fre_hpo.study.folder import StudyFolder
@@ -42,21 +41,19 @@ class Ended:
     wanted: int
 
 
-def check(request: Request, settings: Settings) -> Preparation:
-    """All checks of a start, as ``--dry-run`` does them; creates nothing."""
-    found = recipe.find(request.dataset)
-    name = study_name(request, found)
-    stored = _stored(settings, name)
-    return prepare(request, found, name, stored, settings)
-
-
 def start(request: Request, settings: Settings, observer: Observer) -> Ended:
-    """Run a search until its total of trials is complete, it is stopped, or its time is over.
+    """Check a request and run it, as ``fre-hpo start`` does."""
+    return run(check(request, settings), request, settings, observer)
+
+
+def run(
+    preparation: Preparation, request: Request, settings: Settings, observer: Observer
+) -> Ended:
+    """Run a checked request until its total of trials is complete, it is stopped, or its time is over.
 
     A study that exists goes on: only what is missing is run.  Raises a FreHpoError for everything that
-    stands in the way; nothing is created before all of it is checked.
+    stands in the way.
     """
-    preparation = check(request, settings)
     with _machine(request) as machine:
         placement = place(
             machine,
@@ -95,23 +92,6 @@ def start(request: Request, settings: Settings, observer: Observer) -> Ended:
     return Ended(preparation.name, outcome, complete, wanted)
 
 
-def _stored(settings: Settings, name: str) -> Charter | None:
-    """The charter of the study if there is one; raises StudyHeld when a coordinator runs it."""
-    connection = Connection(settings.storage, create=False)
-    if not Ledger.exists(connection, name):
-        return None
-    ledger = Ledger.open(connection, name)
-    live = _live(ledger)
-    if live is not None and live.coordinator_alive():
-        raise StudyHeld(study=name, host=live.host, pid=live.pid)
-    return ledger.charter
-
-
-def _live(ledger: Ledger) -> Live | None:
-    plain = ledger.live
-    return None if plain is None else Live.from_plain(plain)
-
-
 @contextmanager
 def _machine(request: Request) -> Iterator[Machine]:
     """What there is to train on; with the Ray executor, Ray is connected within this block."""
@@ -129,7 +109,7 @@ def _held(connection: Connection, name: str) -> Iterator[CoordinatorLock]:
     """The study's lock; raises StudyHeld, which names the holder."""
     lock = coordinator_lock(connection.url, name)
     if not lock.acquire():
-        live = _live(Ledger.open(connection, name)) if Ledger.exists(connection, name) else None
+        live = live_of(Ledger.open(connection, name)) if Ledger.exists(connection, name) else None
         raise StudyHeld(
             study=name, host=live.host if live else "a host", pid=live.pid if live else "unknown"
         )

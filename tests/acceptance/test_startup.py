@@ -26,8 +26,10 @@ print("\\n" + json.dumps([code, loaded]))
         (["--help"], [0, []]),
         (["start", "--help"], [0, []]),
         (["status", "nothing"], [4, ["optuna"]]),
+        (["start", "--dataset", "phantom", "--set", "X=0"], [2, ["optuna"]]),
+        (["start", "--dataset", "phantom", "--dry-run"], [0, ["optuna"]]),
     ],
-    ids=["help", "help of start", "status"],
+    ids=["help", "help of start", "status", "a mistake", "a dry run"],
 )
 def test_neither_torch_nor_ray_is_loaded(
     arguments: list[str], expected: list[object], home: Path

@@ -10,7 +10,8 @@ import pytest
 
 from fre_hpo.cli.main import run
 from fre_hpo.scheduling.state import Outcome
-from fre_hpo.service.start import Ended, check
+from fre_hpo.service.check import check
+from fre_hpo.service.start import Ended
 from fre_hpo.settings import load
 from fre_hpo.study.space import written
 from searching import TINY, as_flags, tiny_request
@@ -52,11 +53,11 @@ def requests(monkeypatch: pytest.MonkeyPatch, home: Path) -> list[Any]:
     """What the service is asked for; it does nothing and says that all is done."""
     asked: list[Any] = []
 
-    def start(request: Any, settings: Any, observer: Any) -> Ended:
+    def record(preparation: Any, request: Any, settings: Any, observer: Any) -> Ended:
         asked.append(request)
         return Ended("phantom-fre", Outcome.COMPLETE, 0, 0)
 
-    monkeypatch.setattr("fre_hpo.service.start.start", start)
+    monkeypatch.setattr("fre_hpo.service.start.run", record)
     return asked
 
 
@@ -106,7 +107,7 @@ def test_how_it_ended_is_the_exit_code(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ended = Ended("phantom-fre", outcome, 0, 5)
-    monkeypatch.setattr("fre_hpo.service.start.start", lambda *_: ended)
+    monkeypatch.setattr("fre_hpo.service.start.run", lambda *_: ended)
     assert run(PHANTOM) == code
     out, err = capsys.readouterr()
     assert out.splitlines() == [
@@ -122,7 +123,7 @@ def test_an_unexpected_error_is_one_sentence_too(
     def fail(*_: object) -> None:
         raise RuntimeError("the disk is made of cheese")
 
-    monkeypatch.setattr("fre_hpo.service.start.start", fail)
+    monkeypatch.setattr("fre_hpo.service.start.run", fail)
     assert run(PHANTOM) == 1
     error = capsys.readouterr().err
     assert re.fullmatch(r"Error: Unexpected RuntimeError: the disk is made of cheese .*\n", error)

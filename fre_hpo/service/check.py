@@ -1,0 +1,168 @@
+"""Everything that is checked before a start creates anything.  Loads neither torch nor Ray: whoever
+mistyped something is answered at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fre_hpo import data
+from fre_hpo.data import Dataset
+from fre_hpo.errors import (
+    BadValue,
+    FreHpoError,
+    StudyHeld,
+    UsageError,
+    UsageProblems,
+    nearest,
+)
+from fre_hpo.scheduling.live import Live
+from fre_hpo.service.request import Request
+from fre_hpo.settings import Settings
+from fre_hpo.study import recipe
+from fre_hpo.study.charter import Charter
+from fre_hpo.study.connection import Connection
+from fre_hpo.study.ledger import Ledger
+from fre_hpo.study.recipe import Recipe, Resolved
+from fre_hpo.study.space import Fixed, written
+from fre_hpo.study.spec import Spec
+
+STUDY_NAME = re.compile(r"(?!\.+$)[A-Za-z0-9._-]{1,64}")  # a folder of that name: neither . nor ..
+DEFAULT_METHOD = "fre"
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """A start that can go ahead.  resolved: spec and number of trials; overrides: all that led to it,
+    those of the stored study included; points: the enqueued ones, checked."""
+
+    name: str
+    recipe: Recipe
+    resolved: Resolved
+    overrides: dict[str, Any]
+    folder: Path | None
+    dataset: Dataset
+    points: tuple[dict[str, int | float], ...]
+
+    @property
+    def spec(self) -> Spec:
+        return self.resolved.spec
+
+
+def check(request: Request, settings: Settings) -> Preparation:
+    """All checks of a start, as ``--dry-run`` does them; creates nothing.
+
+    Raises every error that recipes, data sets and storages raise; StudyHeld when a coordinator runs the
+    study, DifferentStudy and NotTheStudysData when it was started otherwise.
+    """
+    found = recipe.find(request.dataset)
+    name = study_name(request, found)
+    return prepare(request, found, name, _stored(settings, name), settings)
+
+
+def live_of(ledger: Ledger) -> Live | None:
+    """What the study's last coordinator published."""
+    plain = ledger.live
+    return None if plain is None else Live.from_plain(plain)
+
+
+def _stored(settings: Settings, name: str) -> Charter | None:
+    """The charter of the study if there is one."""
+    connection = Connection(settings.storage, create=False)
+    if not Ledger.exists(connection, name):
+        return None
+    ledger = Ledger.open(connection, name)
+    live = live_of(ledger)
+    if live is not None and live.coordinator_alive():
+        raise StudyHeld(study=name, host=live.host, pid=live.pid)
+    return ledger.charter
+
+
+def study_name(request: Request, found: Recipe) -> str:
+    """``<dataset>-<method>`` unless it is given."""
+    name = request.study
+    if name is None:
+        name = f"{found.name}-{request.method or DEFAULT_METHOD}"
+    if not STUDY_NAME.fullmatch(name):
+        reason = "a name has 1 to 64 letters, digits, dots, dashes or underscores, not dots alone"
+        raise BadValue(key="--study", value=name, reason=reason)
+    return name
+
+
+def prepare(
+    request: Request, found: Recipe, name: str, stored: Charter | None, settings: Settings
+) -> Preparation:
+    """Resolve and check a request; ``stored`` is the charter of the study if it exists already.
+
+    Raises DifferentStudy, NotTheStudysData and everything that recipes and data sets raise.
+    """
+    method = request.method or (stored.spec.method if stored else DEFAULT_METHOD)
+    overrides = {**(stored.overrides if stored else {}), **request.overrides}
+    resolved = recipe.resolve(found, method, overrides)
+    if stored:
+        stored.refuse_other_spec(name, resolved.spec)
+    points = tuple(_points(request.enqueue, resolved.spec))
+    folder = _data_folder(request, found, stored, resolved.spec, settings)
+    dataset = data.load(resolved.spec.dataset, folder, resolved.spec.options)
+    _refuse_sizes_that_cannot_be_halved(dataset, resolved.spec)
+    if stored:
+        stored.refuse_other_data(name, dataset.fingerprint)
+    return Preparation(name, found, resolved, overrides, folder, dataset, points)
+
+
+def _data_folder(
+    request: Request, found: Recipe, stored: Charter | None, spec: Spec, settings: Settings
+) -> Path | None:
+    """--data-dir, the stored study's, the recipe's own, or the set's place under the home folder."""
+    if not data.find(spec.dataset).needs_folder:
+        return None
+    if request.data_dir is not None:
+        return request.data_dir.expanduser().absolute()
+    if stored and stored.data_folder:
+        return Path(stored.data_folder)
+    return found.folder or settings.data_folder(spec.dataset)
+
+
+def _refuse_sizes_that_cannot_be_halved(dataset: Dataset, spec: Spec) -> None:
+    """Each encoder block but the first halves height and width."""
+    stride = 2 ** (len(spec.model.widths) - 1)
+    height, width = dataset.train.labels.shape[1:]
+    if height % stride or width % stride:
+        reason = f"its {len(spec.model.widths)} blocks need sides that {stride} divides, and the "
+        reason += f"images are {height}x{width}"
+        raise BadValue(key="model.widths", value=written(spec.model.widths), reason=reason)
+
+
+def _points(points: Sequence[Mapping[str, Any]], spec: Spec) -> list[dict[str, int | float]]:
+    """The enqueued points; raises with every value that the search could not have proposed."""
+    problems: list[FreHpoError] = []
+    checked = [_point(point, spec, problems) for point in points]
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        raise UsageProblems(str(problem) for problem in problems)
+    return checked
+
+
+def _point(
+    point: Mapping[str, Any], spec: Spec, problems: list[FreHpoError]
+) -> dict[str, int | float]:
+    checked = {}
+    for name, value in point.items():
+        space = spec.parameters.get(name)
+        if space is None:
+            hint = nearest(name, spec.parameters) if spec.parameters else "it searches nothing"
+            text = f"--enqueue {name}: the method {spec.method} has no such parameter ({hint})."
+            problems.append(UsageError(problem=text))
+            continue
+        low, high = (space.value,) * 2 if isinstance(space, Fixed) else (space.low, space.high)
+        fits_kind = isinstance(value, int if isinstance(low, int) else int | float)
+        if isinstance(value, bool) or not fits_kind or not low <= value <= high:
+            reason = f"the search goes over {space}"
+            problems.append(BadValue(key=f"--enqueue {name}", value=value, reason=reason))
+            continue
+        checked[name] = type(low)(value)
+    return checked
