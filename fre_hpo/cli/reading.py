@@ -15,9 +15,16 @@ from fre_hpo.settings import Settings
 @common
 def list_(settings: Settings, form: str) -> None:
     """List the studies of the storage."""
+    from fre_hpo.cli.tables import print_data
     from fre_hpo.service.read import list_studies
 
-    _print_summaries(list_studies(settings), form)
+    found = list_studies(settings)
+    if form != "table":
+        print_data(found, form)
+    elif found:
+        _print_summaries(found)
+    else:
+        click.echo("No study yet: `fre-hpo start --dataset phantom` runs a first one.", err=True)
 
 
 @click.command(epilog="Example:  fre-hpo status phantom-fre")
@@ -26,36 +33,19 @@ def list_(settings: Settings, form: str) -> None:
 @common
 def status(settings: Settings, study: str, form: str) -> None:
     """Show how far a study is."""
-    from fre_hpo.cli.tables import print_json
+    from fre_hpo.cli.tables import print_data
     from fre_hpo.service import read
 
     found = read.status(settings, study)
-    if form == "json":
-        print_json(found)
+    if form == "table":
+        _print_summaries([found])
     else:
-        _print_summaries([found], form)
+        print_data(found, form)
 
 
-def _print_summaries(found: list[dict[str, Any]], form: str) -> None:
-    from fre_hpo.cli.tables import (
-        Number,
-        duration,
-        four,
-        params_text,
-        print_csv,
-        print_json,
-        print_table,
-    )
+def _print_summaries(found: list[dict[str, Any]]) -> None:
+    from fre_hpo.cli.tables import Number, duration, four, params_text, print_table
 
-    if form == "json":
-        print_json(found)
-        return
-    if form == "csv":
-        print_csv(found)
-        return
-    if not found:
-        click.echo("No study yet: `fre-hpo start --dataset phantom` runs a first one.", err=True)
-        return
     columns = ["study", "state", "complete", "running", "failed", "ETA", "best mIoU", "with"]
     rows = [
         [
@@ -79,16 +69,19 @@ def _print_summaries(found: list[dict[str, Any]], form: str) -> None:
 @common
 def trials(settings: Settings, study: str, form: str) -> None:
     """List the trials of a study."""
-    from fre_hpo.cli.tables import Number, four, print_csv, print_json, print_table, short
+    from fre_hpo.cli.tables import print_data
     from fre_hpo.service import read
 
     found = read.trials(settings, study)
-    if form == "json":
-        print_json(found)
-        return
-    if form == "csv":
-        print_csv(found)
-        return
+    if form == "table":
+        _print_trials(found)
+    else:
+        print_data(found, form)
+
+
+def _print_trials(found: list[dict[str, Any]]) -> None:
+    from fre_hpo.cli.tables import Number, four, print_table, short
+
     names = list(dict.fromkeys(name for trial in found for name in trial["params"]))
     classes = list(dict.fromkeys(name for trial in found for name in trial["class_iou"]))
     columns = ["trial", "state", *names, "mIoU", "epoch", *classes, "tries", "seed", "worker"]
@@ -115,18 +108,16 @@ def trials(settings: Settings, study: str, form: str) -> None:
 @common
 def best(settings: Settings, study: str, form: str) -> None:
     """Show the best trial of a study."""
-    from fre_hpo.cli.tables import Number, four, params_text, print_csv, print_json, print_table
+    from fre_hpo.cli.tables import Number, four, params_text, print_data, print_table
     from fre_hpo.service import read
 
     found = read.best(settings, study)
     observed = found["observed"]
-    if form == "json":
-        print_json(found)
-    elif form == "csv":
-        print_csv([observed])
-    else:
+    if form == "table":
         row = [Number(observed["number"]), four(observed["value"]), params_text(observed["params"])]
         print_table(["trial", "mIoU", "with"], [row])
+    else:
+        print_data(found if form == "json" else observed, form)
 
 
 @click.command(epilog="Example:  fre-hpo delete phantom-fre --yes")

@@ -23,6 +23,14 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
+def print_data(value: Any, form: str) -> None:
+    """A mapping or a list of them, as JSON or CSV."""
+    if form == "json":
+        print_json(value)
+    else:
+        print_csv(value if isinstance(value, list) else [value])
+
+
 def print_csv(rows: Sequence[Mapping[str, Any]]) -> None:
     """One line a row; nested values become columns of their own, such as params.B."""
     flattened = [dict(_flat(row)) for row in rows]

@@ -55,33 +55,17 @@ def run(
     stands in the way.
     """
     with _machine(request) as machine:
-        placement = place(
-            machine,
-            request.device,
-            request.parallel,
-            request.gpus_per_trial,
-            one_slot=request.executor == "inline",
-        )
+        placement = _placement(request, machine)
         connection = Connection(settings.storage, create=True)
         with _held(connection, preparation.name) as lock:
             ledger = _open_or_create(connection, preparation)
-            wanted = request.trials or ledger.wanted or preparation.resolved.trials
-            ledger.want(wanted)
-            for point in preparation.points:
-                ledger.enqueue(point)
+            plan = _plan(request, preparation, ledger)
+            folder = StudyFolder(settings.study_folder(ledger.name))
             observer.say(_placement_sentence(request, placement))
             executor = _executor(request, preparation, placement)
             stop = StopFlag()
-            seconds = request.hours * 3600 if request.hours else None
             coordinator = Coordinator(
-                ledger,
-                StudyFolder(settings.study_folder(preparation.name)),
-                executor,
-                lock,
-                placement,
-                Plan(wanted, seconds, request.retries),
-                stop,
-                observer,
+                ledger, folder, executor, lock, placement, plan, stop, observer
             )
             try:
                 with stop_on_signals(stop):
@@ -89,7 +73,28 @@ def run(
             finally:
                 executor.close()
             complete = sum(record.counts for record in ledger.records())
-    return Ended(preparation.name, outcome, complete, wanted)
+    return Ended(ledger.name, outcome, complete, plan.wanted)
+
+
+def _placement(request: Request, machine: Machine) -> Placement:
+    return place(
+        machine,
+        request.device,
+        request.parallel,
+        request.gpus_per_trial,
+        one_slot=request.executor == "inline",
+    )
+
+
+def _plan(request: Request, preparation: Preparation, ledger: Ledger) -> Plan:
+    """The total that is asked for, else the study's, else the recipe's; it and the enqueued points are
+    written into the study."""
+    wanted = request.trials or ledger.wanted or preparation.resolved.trials
+    ledger.want(wanted)
+    for point in preparation.points:
+        ledger.enqueue(point)
+    seconds = request.hours * 3600 if request.hours else None
+    return Plan(wanted, seconds, request.retries)
 
 
 @contextmanager
