@@ -18,9 +18,11 @@ def class_weights(kind: Literal["none", "sqrt"], labels: Tensor, classes: int) -
     """
     if kind == "none":
         return None
-    counts = torch.bincount(labels[labels != IGNORED], minlength=classes).clamp(min=1).double()
+    counted = labels[labels != IGNORED].cpu()
+    counts = torch.bincount(counted, minlength=classes).clamp(min=1).double()
     weights = counts.rsqrt()
-    return (weights * counts.sum() / (weights * counts).sum()).float()
+    scaled = weights * counts.sum() / (weights * counts).sum()
+    return scaled.float().to(labels.device)
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
