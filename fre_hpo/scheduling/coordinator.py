@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
+from fre_hpo.scheduling.archive import Archive, TrialOutcome
 from fre_hpo.scheduling.executor import Arrival, Executor, Lost, Raised
 from fre_hpo.scheduling.live import PUBLISH_SECONDS, Live, RunningTrial
 from fre_hpo.scheduling.observer import Observer
@@ -18,6 +19,7 @@ from fre_hpo.scheduling.state import Ask, Dispatch, End, Outcome, Search, Wait
 from fre_hpo.study.folder import StudyFolder
 from fre_hpo.study.ledger import Asked, Ledger
 from fre_hpo.study.lock import CoordinatorLock
+from fre_hpo.study.records import TrialRecord
 from fre_hpo.trial import (
     Checkpoint,
     Epoch,
@@ -27,7 +29,6 @@ from fre_hpo.trial import (
     Started,
     StopFlag,
     Stopped,
-    curve_header,
     curve_row,
 )
 
@@ -67,7 +68,7 @@ class Coordinator:
         self._stop = stop
         self._observer = observer
         self._asked: dict[int, Asked] = {}
-        self._header = curve_header(ledger.charter.classes)
+        self._archive = Archive(folder, ledger.charter.classes)
         self._search = Search(plan.wanted, placement.parallel, plan.retries)
         self._before = _elapsed_before(ledger)
         self._begun = self._published = time.monotonic()
@@ -122,7 +123,16 @@ class Coordinator:
         )
         for record in records:
             if record.state == "RUNNING":
-                self._queue(self._ledger.ask_again(record.number))
+                self._adopt(record)
+        self._archive.tidy(self._ledger.records())
+
+    def _adopt(self, orphan: TrialRecord) -> None:
+        """Tell a trial that was trained to its end, and queue any other with its parameters."""
+        outcome = self._archive.outcome(orphan.number)
+        if outcome is None:
+            self._queue(self._ledger.ask_again(orphan.number))
+        else:
+            self._tell(orphan.number, orphan.attempts, outcome)
 
     def _heed_stop_and_time(self) -> None:
         if self._search.halting:
@@ -166,7 +176,7 @@ class Coordinator:
             seed=asked.seed,
             device=self._placement.device,
             threads=self._placement.threads,
-            checkpoint=self._folder.trial(number).load_checkpoint(),
+            checkpoint=self._archive.checkpoint(number, self._observer.say),
         )
         self._executor.submit(job)
         self._search = self._search.dispatched(number, attempt)
@@ -205,7 +215,7 @@ class Coordinator:
 
     def _started(self, number: int, attempt: int, report: Started) -> None:
         self._ledger.set_worker(number, report.worker)
-        self._folder.trial(number).cut_curve(self._header, report.epoch)
+        self._folder.trial(number).cut_curve(self._archive.header, report.epoch)
         trial = self._live.trial(number)
         trial = replace(trial, epoch=report.epoch, worker=report.worker, device=report.device)
         self._move(self._live.with_trial(trial))
@@ -236,20 +246,18 @@ class Coordinator:
         self._log("epoch", number, attempt, epoch=row.epoch, miou=row.miou, pid=report.pid)
 
     def _completed(self, number: int, attempt: int, result: Result) -> None:
-        trial = self._folder.trial(number)
-        trial.save_result(result.network, result.sources, result.confusion)
-        trial.write_curve(self._header, [curve_row(row) for row in result.curve])
-        class_iou = dict(zip(self._ledger.charter.classes, result.class_iou, strict=True))
-        self._ledger.complete(number, result.miou, result.best_epoch, result.epochs, class_iou)
-        trial.drop_checkpoints()
+        self._tell(number, attempt, self._archive.keep(number, result))
+
+    def _tell(self, number: int, attempt: int, outcome: TrialOutcome) -> None:
+        self._ledger.complete(number, **vars(outcome))
         self._log(
             "trial_finished",
             number,
             attempt,
             state="COMPLETE",
-            value=result.miou,
-            epoch=result.epochs,
-            best_epoch=result.best_epoch,
+            value=outcome.miou,
+            epoch=outcome.epochs,
+            best_epoch=outcome.best_epoch,
         )
         self._search = self._search.completed(number)
         self._live = replace(self._live, complete=self._search.complete)
@@ -298,10 +306,11 @@ class Coordinator:
     # --- telling --------------------------------------------------------------------------------
 
     def _trial_ended(self, number: int) -> None:
-        del self._asked[number]
+        self._asked.pop(number, None)
         self._move(self._live.without_trial(number))
-        record = next(r for r in self._ledger.records() if r.number == number)
-        self._observer.trial_ended(record, self._live)
+        records = self._ledger.records()
+        self._archive.tidy(records)
+        self._observer.trial_ended(records[number], self._live)
 
     def _move(self, live: Live) -> None:
         self._live = replace(live, time=time.time(), elapsed=self._elapsed())

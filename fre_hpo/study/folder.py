@@ -34,7 +34,8 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 class TrialFolder:
-    """``trials/<number>/``: curve.csv, checkpoint.pt, the one before, best.pt, confusion.json."""
+    """``trials/<number>/``: curve.csv, checkpoint.pt and the one before it, best.pt, confusion.json and
+    outcome.json, which says that the trial is trained to its end."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -43,6 +44,7 @@ class TrialFolder:
         self.previous_checkpoint = path / "checkpoint.previous.pt"
         self.best = path / "best.pt"
         self.confusion = path / "confusion.json"
+        self._outcome = path / "outcome.json"
 
     def save_checkpoint(self, data: bytes) -> None:
         """Keep the newest checkpoint and the one before it."""
@@ -50,11 +52,13 @@ class TrialFolder:
             self.checkpoint.replace(self.previous_checkpoint)
         write_atomically(self.checkpoint, data)
 
-    def load_checkpoint(self) -> bytes | None:
-        for path in (self.checkpoint, self.previous_checkpoint):
-            if path.exists():
-                return path.read_bytes()
-        return None
+    def checkpoints(self) -> list[Path]:
+        """Those that there are, the newest first."""
+        return [p for p in (self.checkpoint, self.previous_checkpoint) if p.exists()]
+
+    def set_aside(self, checkpoint: Path) -> Path:
+        """Rename a damaged checkpoint, so that it never takes the place of a good one."""
+        return checkpoint.replace(checkpoint.with_name("checkpoint.damaged.pt"))
 
     def drop_checkpoints(self) -> None:
         self.checkpoint.unlink(missing_ok=True)
@@ -84,6 +88,18 @@ class TrialFolder:
         write_atomically(self.best, network)
         table = {"split": "validation", "sources": list(sources), "confusion": confusion}
         write_atomically(self.confusion, json.dumps(table).encode())
+
+    def drop_network(self) -> None:
+        self.best.unlink(missing_ok=True)
+
+    def save_outcome(self, outcome: dict[str, Any]) -> None:
+        write_atomically(self._outcome, json.dumps(outcome).encode())
+
+    def load_outcome(self) -> dict[str, Any] | None:
+        if not self._outcome.exists():
+            return None
+        outcome: dict[str, Any] = json.loads(self._outcome.read_text(encoding="utf-8"))
+        return outcome
 
 
 def _csv(rows: Iterable[Iterable[Any]]) -> str:

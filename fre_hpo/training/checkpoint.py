@@ -24,10 +24,15 @@ def to_bytes(state: dict[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
+def is_intact(data: bytes) -> bool:
+    """Whether a checkpoint is what ``to_bytes`` wrote, to the last bit."""
+    content = memoryview(data)
+    return hashlib.sha256(content[:-DIGEST_SIZE]).digest() == content[-DIGEST_SIZE:]
+
+
 def from_bytes(data: bytes, path: str) -> dict[str, Any]:
     """Read a checkpoint on the CPU; raises BadCheckpoint, naming ``path``, unless it is intact."""
-    content = memoryview(data)
-    if hashlib.sha256(content[:-DIGEST_SIZE]).digest() != content[-DIGEST_SIZE:]:
+    if not is_intact(data):
         raise BadCheckpoint(path=path, reason="its checksum does not match")
     try:
         state: dict[str, Any] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from fre_hpo.scheduling.archive import NETWORKS_KEPT
 from fre_hpo.scheduling.coordinator import Coordinator, Plan
 from fre_hpo.scheduling.executor import Arrival, Lost, Raised
 from fre_hpo.scheduling.observer import Silent
@@ -32,8 +34,15 @@ def row(epoch: int, miou: float) -> EpochRow:
     return EpochRow(epoch, 1.0, miou, miou, miou, (miou,) * 3, 1e-3, 0.1)
 
 
+def sealed(epoch: int) -> bytes:
+    """A checkpoint with the checksum that ends every real one."""
+    content = str(epoch).encode()
+    return content + hashlib.sha256(content).digest()
+
+
 def begin(job: Job) -> Started:
-    return Started(0 if job.checkpoint is None else int(job.checkpoint), "host:1", 1, "cpu")
+    done = 0 if job.checkpoint is None else int(job.checkpoint[:-32])
+    return Started(done, "host:1", 1, "cpu")
 
 
 def train(job: Job) -> Iterator[Content]:
@@ -42,7 +51,7 @@ def train(job: Job) -> Iterator[Content]:
     yield started
     for epoch in range(started.epoch + 1, EPOCHS + 1):
         yield Epoch(row(epoch, miou), miou, 1, 1)
-        yield Checkpoint(epoch, str(epoch).encode())
+        yield Checkpoint(epoch, sealed(epoch))
     curve = tuple(row(epoch, miou) for epoch in range(1, EPOCHS + 1))
     confusion = [[[1, 0, 0], [0, 1, 0], [0, 0, 1]]]
     yield Result(miou, 1, EPOCHS, (miou,) * 3, ("a",), confusion, curve, b"network")
@@ -73,7 +82,7 @@ class Scripted:
 
     def stop(self, number: int) -> None:
         job, _ = self.playing[number]
-        self.playing[number] = (job, iter([Checkpoint(1, b"1"), Stopped(1)]))
+        self.playing[number] = (job, iter([Checkpoint(1, sealed(1)), Stopped(1)]))
 
     def close(self) -> None:
         self.playing.clear()
@@ -132,7 +141,7 @@ def test_a_lost_trial_goes_on_from_its_checkpoint_under_its_number(house: House)
         if job.number == 0 and job.attempt == 1:
             yield begin(job)
             yield Epoch(row(1, 0.5), 0.5, 1, 1)
-            yield Checkpoint(1, b"1")
+            yield Checkpoint(1, sealed(1))
             yield Epoch(row(2, 0.5), 0.5, 1, 1)
             yield Lost("the worker died")
         else:
@@ -142,7 +151,7 @@ def test_a_lost_trial_goes_on_from_its_checkpoint_under_its_number(house: House)
     assert house.run(executor) is Outcome.COMPLETE
     assert house.states() == ["COMPLETE"] * 3
     first, again = (job for job in executor.jobs if job.number == 0)
-    assert (first.checkpoint, again.checkpoint) == (None, b"1")
+    assert (first.checkpoint, again.checkpoint) == (None, sealed(1))
     assert (first.parameters, first.seed) == (again.parameters, again.seed)
     assert house.ledger.records()[0].attempts == 2
     assert [e["attempt"] for e in house.events("trial_lost")] == [1]
@@ -236,7 +245,7 @@ def test_a_stop_keeps_checkpoints_and_a_later_run_goes_on(house: House) -> None:
     assert house.run(later, slots=1) is Outcome.COMPLETE
     assert house.states() == ["COMPLETE"] * 3
     assert (later.jobs[0].number, later.jobs[0].attempt) == (1, 2)
-    assert (later.jobs[0].parameters, later.jobs[0].checkpoint) == (parameters[1], b"1")
+    assert (later.jobs[0].parameters, later.jobs[0].checkpoint) == (parameters[1], sealed(1))
 
 
 def test_time_that_is_used_up_ends_the_search_and_counts_on(house: House) -> None:
@@ -255,3 +264,68 @@ def test_what_is_going_on_is_published(house: House) -> None:
     assert live is not None
     assert (live["state"], live["complete"], live["running"]) == ("finished", 3, [])
     assert len(CLASSES) == len(house.ledger.records()[0].class_iou)
+
+
+def stopped_after_two_epochs(house: House) -> None:
+    """Trial 0 with two checkpoints, left by a coordinator that was stopped."""
+
+    def two_epochs(job: Job) -> Iterator[Content]:
+        house.stop.raise_()
+        yield begin(job)
+        for epoch in (1, 2):
+            yield Epoch(row(epoch, 0.5), 0.5, 1, 1)
+            yield Checkpoint(epoch, sealed(epoch))
+        yield Stopped(2)
+
+    executor = Scripted(two_epochs)
+    executor.stop = lambda number: None  # type: ignore[method-assign]
+    assert house.run(executor, slots=1) is Outcome.STOPPED
+    house.stop = StopFlag()
+
+
+@pytest.mark.parametrize("share", range(10))
+def test_a_cut_checkpoint_falls_back_to_the_one_before(house: House, share: int) -> None:
+    stopped_after_two_epochs(house)
+    newest = house.folder.trial(0).checkpoint
+    newest.write_bytes(newest.read_bytes()[: len(sealed(2)) * share // 10])
+    executor = Scripted(train)
+    assert house.run(executor, wanted=1) is Outcome.COMPLETE
+    assert executor.jobs[0].checkpoint == sealed(1)
+    assert [e["trial"] for e in house.events("checkpoint_damaged")] == [0]
+
+
+def test_without_any_intact_checkpoint_a_trial_begins_anew(house: House) -> None:
+    stopped_after_two_epochs(house)
+    for path in house.folder.trial(0).checkpoints():
+        path.write_bytes(b"garbage")
+    executor = Scripted(train)
+    assert house.run(executor, wanted=1) is Outcome.COMPLETE
+    assert executor.jobs[0].checkpoint is None
+    assert len(house.folder.trial(0).read_curve()) == EPOCHS
+
+
+def test_a_crash_between_the_last_epoch_and_tell_trains_nothing_twice(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(house.ledger, "complete", crash)
+        with pytest.raises(KeyboardInterrupt):
+            house.run(Scripted(train), wanted=1)
+    assert house.states() == ["RUNNING"]
+    executor = Scripted(train)
+    assert house.run(executor, wanted=1) is Outcome.COMPLETE
+    assert executor.jobs == []
+    (record,) = house.ledger.records()
+    assert record.value == objective({k: float(v) for k, v in record.params.items()})
+    assert record.best_epoch == 1
+
+
+def test_only_the_best_networks_stay(house: House) -> None:
+    house.run(Scripted(train), wanted=8)
+    records = sorted(house.ledger.records(), key=lambda r: -(r.value or 0.0))
+    kept = {r.number for r in records if house.folder.trial(r.number).best.exists()}
+    assert kept == {r.number for r in records[:NETWORKS_KEPT]}
+    assert all(house.folder.trial(r.number).confusion.exists() for r in records)

@@ -55,12 +55,15 @@ def test_what_fails_leaves_the_old_file(
 # --- checkpoints ---------------------------------------------------------------------------------
 
 
-def test_the_newest_checkpoint_is_loaded_and_one_more_kept(trial: TrialFolder) -> None:
-    assert trial.load_checkpoint() is None
+def contents(trial: TrialFolder) -> list[bytes]:
+    return [path.read_bytes() for path in trial.checkpoints()]
+
+
+def test_the_newest_checkpoint_comes_first_and_one_more_is_kept(trial: TrialFolder) -> None:
+    assert contents(trial) == []
     for data in (b"epoch 1", b"epoch 2", b"epoch 3"):
         trial.save_checkpoint(data)
-    assert trial.load_checkpoint() == b"epoch 3"
-    assert trial.previous_checkpoint.read_bytes() == b"epoch 2"
+    assert contents(trial) == [b"epoch 3", b"epoch 2"]
     assert names(trial) == ["checkpoint.previous.pt", "checkpoint.pt"]
 
 
@@ -77,9 +80,18 @@ def test_a_checkpoint_that_was_never_finished_leaves_the_one_before(
         patch.setattr(os, "fsync", power_loss)
         with pytest.raises(KeyboardInterrupt):
             trial.save_checkpoint(b"epoch 3")
-    assert trial.load_checkpoint() == b"epoch 2"
+    assert contents(trial) == [b"epoch 2"]
     trial.save_checkpoint(b"epoch 3 again")
-    assert trial.load_checkpoint() == b"epoch 3 again"
+    assert contents(trial) == [b"epoch 3 again", b"epoch 2"]
+
+
+def test_a_checkpoint_set_aside_takes_no_place(trial: TrialFolder) -> None:
+    trial.save_checkpoint(b"good")
+    trial.save_checkpoint(b"damaged")
+    trial.set_aside(trial.checkpoint)
+    assert contents(trial) == [b"good"]
+    trial.save_checkpoint(b"newer")
+    assert contents(trial) == [b"newer", b"good"]
 
 
 def test_checkpoints_are_dropped_and_the_rest_stays(trial: TrialFolder) -> None:
@@ -88,7 +100,7 @@ def test_checkpoints_are_dropped_and_the_rest_stays(trial: TrialFolder) -> None:
     trial.save_result(b"network", ["a.png"], [[[1, 2], [3, 4]]])
     trial.drop_checkpoints()
     trial.drop_checkpoints()
-    assert trial.load_checkpoint() is None
+    assert contents(trial) == []
     assert names(trial) == ["best.pt", "confusion.json"]
 
 

@@ -1,0 +1,70 @@
+"""What is kept of a trial on disk, and read back when a search goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+from fre_hpo.study.folder import StudyFolder
+from fre_hpo.study.records import TrialRecord
+from fre_hpo.training.checkpoint import is_intact
+from fre_hpo.trial import Result, curve_header, curve_row
+
+NETWORKS_KEPT = 5
+"""So many trained networks stay; a study of 50 would otherwise leave gigabytes (design 3.3)."""
+
+
+@dataclass(frozen=True)
+class TrialOutcome:
+    """A trial that is trained to its end, told or not yet."""
+
+    miou: float
+    best_epoch: int
+    epochs: int
+    class_iou: dict[str, float | None]
+
+
+class Archive:
+    """The files of a study's trials."""
+
+    def __init__(self, folder: StudyFolder, classes: Sequence[str]) -> None:
+        self._folder = folder
+        self._classes = classes
+        self.header = curve_header(classes)
+
+    def checkpoint(self, number: int, say: Callable[[str], None]) -> bytes | None:
+        """The newest checkpoint that is intact; a damaged one is set aside, and that is said."""
+        trial = self._folder.trial(number)
+        for path in trial.checkpoints():
+            data = path.read_bytes()
+            if is_intact(data):
+                return data
+            kept = trial.set_aside(path)
+            self._folder.log("checkpoint_damaged", trial=number, file=kept.name)
+            say(f"A checkpoint of trial {number} is damaged and was set aside as {kept}.")
+        return None
+
+    def keep(self, number: int, result: Result) -> TrialOutcome:
+        """Write all that came of a trial; its outcome last, which then holds after any crash."""
+        trial = self._folder.trial(number)
+        class_iou = dict(zip(self._classes, result.class_iou, strict=True))
+        outcome = TrialOutcome(result.miou, result.best_epoch, result.epochs, class_iou)
+        trial.write_curve(self.header, [curve_row(row) for row in result.curve])
+        trial.save_result(result.network, result.sources, result.confusion)
+        trial.save_outcome(asdict(outcome))
+        return outcome
+
+    def outcome(self, number: int) -> TrialOutcome | None:
+        """What ``keep`` wrote, if a coordinator came so far with this trial."""
+        plain = self._folder.trial(number).load_outcome()
+        return None if plain is None else TrialOutcome(**plain)
+
+    def tidy(self, records: Sequence[TrialRecord]) -> None:
+        """Of complete trials keep the networks of the best few, and no checkpoint."""
+        complete = [r for r in records if r.complete and r.value is not None]
+        ranked = sorted(complete, key=lambda r: (-(r.value or 0.0), r.number))
+        for rank, record in enumerate(ranked):
+            trial = self._folder.trial(record.number)
+            trial.drop_checkpoints()
+            if rank >= NETWORKS_KEPT:
+                trial.drop_network()
