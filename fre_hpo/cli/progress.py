@@ -119,7 +119,7 @@ def _overall_words(live: Live) -> list[str]:
     words = [f"{live.complete}/{live.wanted} trials", f"{len(live.running)} running"]
     if live.failed:
         words.append(f"{live.failed} failed")
-    words.append(f"{duration(live.elapsed)} gone")
+    words.append(f"{duration(live.elapsed)} elapsed")
     if live.eta_seconds is not None:
         words.append(f"{duration(live.eta_seconds)} left")
     return words

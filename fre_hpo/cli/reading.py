@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from fre_hpo.cli.options import as_format, common
-from fre_hpo.settings import Settings
+from fre_hpo.errors import UsageError
+from fre_hpo.settings import Settings, masked
 
 
 @click.command("list", epilog="Example:  fre-hpo list -f json")
@@ -24,7 +25,9 @@ def list_(settings: Settings, form: str) -> None:
     elif found:
         _print_summaries(found)
     else:
-        click.echo("No study yet: `fre-hpo start --dataset phantom` runs a first one.", err=True)
+        where = masked(settings.storage)
+        hint = "`fre-hpo start --dataset phantom` runs a first one."
+        click.echo(f"There is no study in {where} yet: {hint}", err=True)
 
 
 @click.command(epilog="Example:  fre-hpo status phantom-fre")
@@ -46,13 +49,24 @@ def status(settings: Settings, study: str, form: str) -> None:
 def _print_summaries(found: list[dict[str, Any]]) -> None:
     from fre_hpo.cli.tables import Number, duration, four, params_text, print_table
 
-    columns = ["study", "state", "complete", "running", "failed", "ETA", "best mIoU", "with"]
+    columns = [
+        "study",
+        "state",
+        "complete",
+        "running",
+        "waiting",
+        "failed",
+        "ETA",
+        "best mIoU",
+        "with",
+    ]
     rows = [
         [
             s["study"],
             s["state"],
             Number(f"{s['complete']}/{s['wanted']}"),
             Number(s["running"]),
+            Number(s["waiting"]),
             Number(s["failed"]),
             Number(duration(s["eta_seconds"])),
             four(s["best"] and s["best"]["value"]),
@@ -131,6 +145,18 @@ def delete(settings: Settings, study: str, yes: bool) -> None:
     found = read.status(settings, study)
     if not yes:
         question = f"Delete {study} with {found['complete']} complete trials and all its files?"
-        click.confirm(question, abort=True, err=True)
+        if not _confirmed(question):
+            click.echo("Nothing was deleted.", err=True)
+            return
     read.delete(settings, study)
     click.echo(f"Deleted {study}.", err=True)
+
+
+def _confirmed(question: str) -> bool:
+    """Ask; without anybody to answer, say how to do without."""
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort:
+        click.echo(err=True)
+        problem = "Nothing was deleted: answer y, or add --yes to delete without being asked."
+        raise UsageError(problem=problem) from None

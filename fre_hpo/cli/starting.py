@@ -87,7 +87,7 @@ def start(settings: Settings, quiet: bool, verbose: bool, dry_run: bool, **flags
     request = _request(**flags)
     preparation = check(request, settings)
     if dry_run:
-        return _dry_run(request, preparation)
+        return _dry_run(preparation)
     from fre_hpo.cli.progress import SearchDisplay
     from fre_hpo.service.start import run
 
@@ -115,19 +115,24 @@ def _request(
     return Request(overrides=overrides, enqueue=points, **flags)
 
 
-def _dry_run(request: Request, preparation: Preparation) -> int:
+def _dry_run(preparation: Preparation) -> int:
     from fre_hpo.cli.tables import Number, print_table
     from fre_hpo.study.recipe import table
 
-    keys = table(preparation.spec, preparation.resolved.origins)
+    origins = dict(preparation.resolved.origins)
+    for key in preparation.inherited:
+        full = key if key in origins else f"methods.{preparation.spec.method}.{key}"
+        origins[full] = f"study {preparation.name}"
+    keys = table(preparation.spec, origins)
     print_table(["key", "value", "from", "meaning"], keys, wrap_last=True)
     splits = _splits(preparation)
     click.echo()
     print_table(["split", "images", "height", "width"], [[n, *map(Number, s)] for n, s in splits])
-    trials = request.trials or preparation.resolved.trials
+    done, wanted = preparation.progress.complete, preparation.progress.wanted
+    missing = max(wanted - done, 0)
     click.echo(
-        f"\nStudy {preparation.name}: {trials} trials would be run; all checks passed and nothing "
-        "was created.",
+        f"Study {preparation.name}: {done} of {wanted} trials are complete, {missing} would be run; all "
+        "checks passed and nothing was created.",
         err=True,
     )
     return EXIT_DONE
@@ -148,8 +153,8 @@ def _conclude(ended: Ended, settings: Settings) -> int:
 
     if ended.complete:
         observed = read.best(settings, ended.study)["observed"]
-        found = f"{params_text(observed['params'])}  mIoU {observed['value']:.4f}"
-        click.echo(f"best: trial {observed['number']}  {found}")
+        what = f"{params_text(observed['params'])}  " if observed["params"] else ""
+        click.echo(f"best: trial {observed['number']}  {what}mIoU {observed['value']:.4f}")
     click.echo(f"files: {settings.study_folder(ended.study)}")
     click.echo(f"storage: {masked(settings.storage)}")
     if ended.complete >= ended.wanted:

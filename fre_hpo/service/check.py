@@ -37,7 +37,8 @@ DEFAULT_METHOD = "fre"
 @dataclass(frozen=True)
 class Preparation:
     """A start that can go ahead.  resolved: spec and number of trials; overrides: all that led to it,
-    those of the stored study included; points: the enqueued ones, checked."""
+    those of the stored study included; points: the enqueued ones, checked; inherited: the overrides of
+    earlier starts that this one did not repeat."""
 
     name: str
     recipe: Recipe
@@ -47,9 +48,33 @@ class Preparation:
     dataset: Dataset
     points: tuple[dict[str, int | float], ...]
 
+    progress: Progress
+    inherited: dict[str, Any]
+
     @property
     def spec(self) -> Spec:
         return self.resolved.spec
+
+    @property
+    def nothing_to_do(self) -> bool:
+        return self.progress.complete >= self.progress.wanted and not self.points
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Complete trials, of the total that is asked for now, else stored, else the recipe's."""
+
+    complete: int
+    wanted: int
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a study that exists already says: wanted is the total that was asked for last."""
+
+    charter: Charter
+    complete: int
+    wanted: int
 
 
 def check(request: Request, settings: Settings) -> Preparation:
@@ -69,8 +94,8 @@ def live_of(ledger: Ledger) -> Live | None:
     return None if plain is None else Live.from_plain(plain)
 
 
-def _stored(settings: Settings, name: str) -> Charter | None:
-    """The charter of the study if there is one."""
+def _stored(settings: Settings, name: str) -> Stored | None:
+    """The study if there is one already."""
     connection = Connection(settings.storage, create=False)
     if not Ledger.exists(connection, name):
         return None
@@ -78,7 +103,8 @@ def _stored(settings: Settings, name: str) -> Charter | None:
     live = live_of(ledger)
     if live is not None and live.coordinator_alive():
         raise StudyHeld(study=name, host=live.host, pid=live.pid)
-    return ledger.charter
+    complete = sum(record.counts for record in ledger.records())
+    return Stored(ledger.charter, complete, ledger.wanted)
 
 
 def study_name(request: Request, found: Recipe) -> str:
@@ -93,24 +119,37 @@ def study_name(request: Request, found: Recipe) -> str:
 
 
 def prepare(
-    request: Request, found: Recipe, name: str, stored: Charter | None, settings: Settings
+    request: Request, found: Recipe, name: str, stored: Stored | None, settings: Settings
 ) -> Preparation:
-    """Resolve and check a request; ``stored`` is the charter of the study if it exists already.
+    """Resolve and check a request; ``stored``: the study if it exists already.
 
     Raises DifferentStudy, NotTheStudysData and everything that recipes and data sets raise.
     """
-    method = request.method or (stored.spec.method if stored else DEFAULT_METHOD)
-    overrides = {**(stored.overrides if stored else {}), **request.overrides}
+    charter = stored.charter if stored else None
+    method = request.method or (charter.spec.method if charter else DEFAULT_METHOD)
+    earlier = charter.overrides if charter else {}
+    overrides = {**earlier, **request.overrides}
     resolved = recipe.resolve(found, method, overrides)
-    if stored:
-        stored.refuse_other_spec(name, resolved.spec)
+    if charter:
+        charter.refuse_other_spec(name, resolved.spec)
     points = tuple(_points(request.enqueue, resolved.spec))
-    folder = _data_folder(request, found, stored, resolved.spec, settings)
+    folder = _data_folder(request, found, charter, resolved.spec, settings)
     dataset = data.load(resolved.spec.dataset, folder, resolved.spec.options)
     _refuse_sizes_that_cannot_be_halved(dataset, resolved.spec)
-    if stored:
-        stored.refuse_other_data(name, dataset.fingerprint)
-    return Preparation(name, found, resolved, overrides, folder, dataset, points)
+    if charter:
+        charter.refuse_other_data(name, dataset.fingerprint)
+    complete, wanted = (stored.complete, stored.wanted) if stored else (0, 0)
+    return Preparation(
+        name=name,
+        recipe=found,
+        resolved=resolved,
+        overrides=overrides,
+        folder=folder,
+        dataset=dataset,
+        points=points,
+        progress=Progress(complete, request.trials or wanted or resolved.trials),
+        inherited={k: v for k, v in earlier.items() if k not in request.overrides},
+    )
 
 
 def _data_folder(
@@ -118,6 +157,11 @@ def _data_folder(
 ) -> Path | None:
     """--data-dir, the stored study's, the recipe's own, or the set's place under the home folder."""
     if not data.find(spec.dataset).needs_folder:
+        if request.data_dir is not None:
+            problem = (
+                f"The data set {spec.dataset} is drawn and has no files: leave --data-dir away."
+            )
+            raise UsageError(problem=problem)
         return None
     if request.data_dir is not None:
         return request.data_dir.expanduser().absolute()

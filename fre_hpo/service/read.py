@@ -82,9 +82,16 @@ def _point(trial: TrialRecord) -> dict[str, Any]:
 
 
 def trials(settings: Settings, study: str) -> list[dict[str, Any]]:
-    """What ``trials -f json`` prints, by number."""
-    records = open_ledger(settings, study).records()
-    return [{name: asdict(record)[name] for name in _SHOWN} for record in records]
+    """What ``trials -f json`` prints, by number.  A trial that was begun waits while no coordinator
+    runs."""
+    ledger = open_ledger(settings, study)
+    live = live_of(ledger)
+    alive = live is not None and live.coordinator_alive()
+    found = [{name: asdict(record)[name] for name in _SHOWN} for record in ledger.records()]
+    for trial in found:
+        if trial["state"] == "RUNNING" and not alive:
+            trial["state"] = "WAITING"
+    return found
 
 
 def best(settings: Settings, study: str) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from fre_hpo.study.folder import StudyFolder
 from fre_hpo.study.ledger import Ledger
 from fre_hpo.study.lock import CoordinatorLock, coordinator_lock
 from fre_hpo.study.records import now
+from fre_hpo.study.space import written
 from fre_hpo.trial import StopFlag, TrainingData, accelerators
 
 _RECORDED = ("fre-hpo", "optuna", "torch", "numpy", "ray")
@@ -54,6 +55,13 @@ def run(
     A study that exists goes on: only what is missing is run.  Raises a FreHpoError for everything that
     stands in the way.
     """
+    wanted = preparation.progress.wanted
+    if preparation.nothing_to_do:
+        complete = preparation.progress.complete
+        observer.say(f"All {complete} trials are complete already; a larger --trials adds more.")
+        return Ended(preparation.name, Outcome.COMPLETE, complete, wanted)
+    if preparation.inherited:
+        observer.say(_inheritance_sentence(preparation))
     with _machine(request) as machine:
         placement = _placement(request, machine)
         connection = Connection(settings.storage, create=True)
@@ -73,7 +81,7 @@ def run(
             finally:
                 executor.close()
             complete = sum(record.counts for record in ledger.records())
-    return Ended(ledger.name, outcome, complete, plan.wanted)
+    return Ended(ledger.name, outcome, complete, wanted)
 
 
 def _placement(request: Request, machine: Machine) -> Placement:
@@ -87,9 +95,8 @@ def _placement(request: Request, machine: Machine) -> Placement:
 
 
 def _plan(request: Request, preparation: Preparation, ledger: Ledger) -> Plan:
-    """The total that is asked for, else the study's, else the recipe's; it and the enqueued points are
-    written into the study."""
-    wanted = request.trials or ledger.wanted or preparation.resolved.trials
+    """What is asked for; the total and the enqueued points are written into the study."""
+    wanted = preparation.progress.wanted
     ledger.want(wanted)
     for point in preparation.points:
         ledger.enqueue(point)
@@ -156,6 +163,12 @@ def _executor(request: Request, preparation: Preparation, placement: Placement) 
     from fre_hpo.scheduling.ray_executor import RayExecutor  # Ray is loaded only where it is used
 
     return RayExecutor(visible, placement)
+
+
+def _inheritance_sentence(preparation: Preparation) -> str:
+    """Flags that are not repeated come from the study: nobody should be surprised by them."""
+    kept = ", ".join(f"{key}={written(value)}" for key, value in preparation.inherited.items())
+    return f"Study {preparation.name} goes on with the settings of its first start: {kept}."
 
 
 def _placement_sentence(request: Request, placement: Placement) -> str:

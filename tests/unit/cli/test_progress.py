@@ -117,7 +117,7 @@ def test_a_bar_over_all_trials_and_a_line_for_each_running(
     assert drawn(shown)[0].endswith("Starting ...")
     shown.moved(replace(LIVE, failed=2))
     overall, first, second = drawn(shown)
-    assert overall.endswith("  7/50 trials  2 running  2 failed  1:01:40 gone  23:45:00 left")
+    assert overall.endswith("  7/50 trials  2 running  2 failed  1:01:40 elapsed  23:45:00 left")
     assert overall.startswith("━")
     assert all(len(line) <= width for line in (overall, first, second))
     assert " ".join(first.split()) == "trial 8 B=3, X=1.5 epoch 500/2000 best mIoU 0.6123"
@@ -128,4 +128,4 @@ def test_a_bar_over_all_trials_and_a_line_for_each_running(
 def test_before_the_first_epoch_no_time_is_promised(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = display(monkeypatch, width=80, terminal=True)
     shown.moved(replace(LIVE, epoch_seconds=None))
-    assert drawn(shown)[0].endswith("1:01:40 gone")
+    assert drawn(shown)[0].endswith("1:01:40 elapsed")

@@ -206,13 +206,23 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 def test_delete_asks(capsys: Captured, home: Path, answers: list[str]) -> None:
     answers.append("n")
-    assert run(["delete", STUDY]) == 130
+    assert run(["delete", STUDY]) == 0
+    assert capsys.readouterr().err == "Nothing was deleted.\n"
     assert (home / "studies" / STUDY).is_dir()
     answers.append("y")
     assert run(["delete", STUDY]) == 0
     assert f"Deleted {STUDY}." in capsys.readouterr().err
     assert not (home / "studies" / STUDY).exists()
     assert as_json(capsys, "list") == []
+
+
+def test_delete_without_anybody_to_answer(
+    capsys: Captured, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert run(["delete", STUDY]) == 2
+    assert "add --yes" in capsys.readouterr().err
+    assert (home / "studies" / STUDY).is_dir()
 
 
 def test_delete_does_not_ask_with_yes(capsys: Captured, home: Path, answers: list[str]) -> None:

@@ -35,7 +35,7 @@ def test_a_dry_run_prints_every_key_and_creates_nothing(capsys: Captured, home: 
         ["validation", "2", "32", "32"],
         ["test", "2", "32", "32"],
     ]
-    assert "Study phantom-fre: 7 trials would be run" in err
+    assert "Study phantom-fre: 0 of 7 trials are complete, 7 would be run" in err
     assert "nothing was created" in err
     assert not home.exists()
 
@@ -63,7 +63,7 @@ def requests(monkeypatch: pytest.MonkeyPatch, home: Path) -> list[Any]:
 
 def test_flags_reach_the_search(requests: list[Any]) -> None:
     flags = ["--method", "fre", "--trials", "9", "--hours", "1.5", "--epochs", "12", "--study", "s"]
-    flags += ["--data-dir", "cells", "--seed", "3", "--parallel", "2", "--device", "cpu"]
+    flags += ["--seed", "3", "--parallel", "2", "--device", "cpu"]
     flags += ["--executor", "inline", "--gpus-per-trial", "0.5", "--retries", "0"]
     flags += ["--set", "model.widths=8,16", "--set", "X=1..10:log", "--enqueue", "B=4,X=2.5"]
     assert run([*PHANTOM, *flags, "--ray-address", "head:6379"]) == 0
@@ -72,7 +72,7 @@ def test_flags_reach_the_search(requests: list[Any]) -> None:
     assert (request.trials, request.hours, request.retries) == (9, 1.5, 0)
     assert (request.parallel, request.gpus_per_trial) == (2, 0.5)
     assert (request.device, request.executor) == ("cpu", "inline")
-    assert (request.ray_address, request.data_dir) == ("head:6379", Path("cells"))
+    assert request.ray_address == "head:6379"
     assert request.overrides == {
         "model.widths": [8, 16],
         "X": "1..10:log",
@@ -129,3 +129,23 @@ def test_an_unexpected_error_is_one_sentence_too(
     assert re.fullmatch(r"Error: Unexpected RuntimeError: the disk is made of cheese .*\n", error)
     assert run([*PHANTOM, "--debug"]) == 1
     assert "Traceback (most recent call last)" in capsys.readouterr().err
+
+
+def test_drawn_data_takes_no_folder(capsys: Captured, home: Path) -> None:
+    assert run([*PHANTOM, "--data-dir", str(home)]) == 2
+    assert "leave --data-dir away" in capsys.readouterr().err
+    assert not home.exists()
+
+
+def test_what_an_earlier_start_fixed_is_said(capsys: Captured, home: Path) -> None:
+    flags = [*PHANTOM, "--executor", "inline", *as_flags(TINY)]
+    assert run([*flags, "--trials", "1"]) == 0
+    capsys.readouterr()
+    assert run([*PHANTOM, "--trials", "2", "--dry-run"]) == 0
+    out, err = capsys.readouterr()
+    assert "1 of 2 trials are complete, 1 would be run" in err
+    assert re.search(r"training\.epochs +3 +study phantom-fre", out)
+    assert run([*PHANTOM, "--executor", "inline", "--trials", "2"]) == 0
+    assert "goes on with the settings of its first start" in capsys.readouterr().err
+    assert run([*PHANTOM, "--trials", "1"]) == 0
+    assert "All 2 trials are complete already" in capsys.readouterr().err
