@@ -6,7 +6,7 @@ behaviour cannot drift apart.  ``exit_code`` is what the command line returns (d
 
 import difflib
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 EXIT_DONE = 0
@@ -92,6 +92,13 @@ class UsageProblems(ProblemList):
     """{text}"""
 
     exit_code = EXIT_USAGE
+
+
+def together(problems: Sequence[FreHpoError]) -> FreHpoError:
+    """All that a user got wrong as one error; a single problem speaks for itself."""
+    if len(problems) == 1:
+        return problems[0]
+    return UsageProblems([str(problem) for problem in problems])
 
 
 class DifferentStudy(UsageError):

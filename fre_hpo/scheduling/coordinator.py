@@ -121,10 +121,10 @@ class Coordinator:
             host=self._live.host,
             pid=self._live.pid,
         )
+        self._archive.tidy(records)
         for record in records:
             if record.state == "RUNNING":
                 self._adopt(record)
-        self._archive.tidy(self._ledger.records())
 
     def _adopt(self, orphan: TrialRecord) -> None:
         """Tell a trial that was trained to its end, and queue any other with its parameters."""

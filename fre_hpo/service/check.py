@@ -4,7 +4,8 @@ mistyped something is answered at once."""
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ from fre_hpo.errors import (
     FreHpoError,
     StudyHeld,
     UsageError,
-    UsageProblems,
     nearest,
+    together,
 )
 from fre_hpo.scheduling.live import Live
 from fre_hpo.service.request import Request
@@ -26,6 +27,7 @@ from fre_hpo.study import recipe
 from fre_hpo.study.charter import Charter
 from fre_hpo.study.connection import Connection
 from fre_hpo.study.ledger import Ledger
+from fre_hpo.study.lock import CoordinatorLock, coordinator_lock
 from fre_hpo.study.recipe import Recipe, Resolved
 from fre_hpo.study.space import Fixed, written
 from fre_hpo.study.spec import Spec
@@ -47,7 +49,6 @@ class Preparation:
     folder: Path | None
     dataset: Dataset
     points: tuple[dict[str, int | float], ...]
-
     progress: Progress
     inherited: dict[str, Any]
 
@@ -92,6 +93,21 @@ def live_of(ledger: Ledger) -> Live | None:
     """What the study's last coordinator published."""
     plain = ledger.live
     return None if plain is None else Live.from_plain(plain)
+
+
+@contextmanager
+def held(connection: Connection, name: str) -> Iterator[CoordinatorLock]:
+    """The study's lock; raises StudyHeld, which names the holder."""
+    lock = coordinator_lock(connection.url, name)
+    if not lock.acquire():
+        live = live_of(Ledger.open(connection, name)) if Ledger.exists(connection, name) else None
+        raise StudyHeld(
+            study=name, host=live.host if live else "a host", pid=live.pid if live else "unknown"
+        )
+    try:
+        yield lock
+    finally:
+        lock.release()
 
 
 def _stored(settings: Settings, name: str) -> Stored | None:
@@ -184,10 +200,8 @@ def _points(points: Sequence[Mapping[str, Any]], spec: Spec) -> list[dict[str, i
     """The enqueued points; raises with every value that the search could not have proposed."""
     problems: list[FreHpoError] = []
     checked = [_point(point, spec, problems) for point in points]
-    if len(problems) == 1:
-        raise problems[0]
     if problems:
-        raise UsageProblems(str(problem) for problem in problems)
+        raise together(problems)
     return checked
 
 

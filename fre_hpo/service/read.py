@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
-from fre_hpo.errors import NothingComplete, StudyHeld
+from fre_hpo.errors import NothingComplete
 from fre_hpo.scheduling.live import Live
-from fre_hpo.service.check import live_of
+from fre_hpo.service.check import held, live_of
 from fre_hpo.settings import Settings
 from fre_hpo.study.connection import Connection
 from fre_hpo.study.folder import StudyFolder
 from fre_hpo.study.ledger import Ledger, study_names
-from fre_hpo.study.lock import coordinator_lock
 from fre_hpo.study.records import TrialRecord, best_of
 
 _SHOWN = (
@@ -48,20 +47,19 @@ def status(settings: Settings, study: str) -> dict[str, Any]:
 
 
 def summary(ledger: Ledger) -> dict[str, Any]:
-    """What ``status -f json`` prints.  A trial that was begun waits while no coordinator runs."""
-    records = ledger.records()
+    """What ``status -f json`` prints."""
     live = live_of(ledger)
     alive = live is not None and live.coordinator_alive()
+    records = _records(ledger, alive=alive)
     best = best_of(records)
-    begun = sum(r.state == "RUNNING" for r in records)
     complete = sum(r.counts for r in records)
     return {
         "study": ledger.name,
         "state": _state(live, alive=alive, done=complete >= ledger.wanted),
         "wanted": ledger.wanted,
         "complete": complete,
-        "running": begun if alive else 0,
-        "waiting": sum(r.state == "WAITING" for r in records) + (0 if alive else begun),
+        "running": sum(r.state == "RUNNING" for r in records),
+        "waiting": sum(r.state == "WAITING" for r in records),
         "failed": sum(r.state == "FAIL" for r in records),
         "best": None if best is None else _point(best),
         "eta_seconds": live.eta_seconds if live is not None and alive else None,
@@ -82,16 +80,19 @@ def _point(trial: TrialRecord) -> dict[str, Any]:
 
 
 def trials(settings: Settings, study: str) -> list[dict[str, Any]]:
-    """What ``trials -f json`` prints, by number.  A trial that was begun waits while no coordinator
-    runs."""
+    """What ``trials -f json`` prints, by number."""
     ledger = open_ledger(settings, study)
     live = live_of(ledger)
-    alive = live is not None and live.coordinator_alive()
-    found = [{name: asdict(record)[name] for name in _SHOWN} for record in ledger.records()]
-    for trial in found:
-        if trial["state"] == "RUNNING" and not alive:
-            trial["state"] = "WAITING"
-    return found
+    records = _records(ledger, alive=live is not None and live.coordinator_alive())
+    return [{name: asdict(record)[name] for name in _SHOWN} for record in records]
+
+
+def _records(ledger: Ledger, *, alive: bool) -> list[TrialRecord]:
+    """The trials as a reader should see them: one that was begun waits while no coordinator runs."""
+    return [
+        replace(record, state="WAITING") if record.state == "RUNNING" and not alive else record
+        for record in ledger.records()
+    ]
 
 
 def best(settings: Settings, study: str) -> dict[str, Any]:
@@ -104,13 +105,8 @@ def best(settings: Settings, study: str) -> dict[str, Any]:
 
 def delete(settings: Settings, study: str) -> None:
     """Remove a study from the storage and its folder from the home; raises StudyHeld while it runs."""
-    ledger = open_ledger(settings, study)
-    lock = coordinator_lock(ledger.url, study)
-    if not lock.acquire():
-        live = ledger.live or {}
-        raise StudyHeld(study=study, host=live.get("host", "a host"), pid=live.get("pid", "?"))
-    try:
+    connection = Connection(settings.storage, create=False)
+    ledger = Ledger.open(connection, study)
+    with held(connection, study):
         ledger.delete()
         StudyFolder(settings.study_folder(study)).delete()
-    finally:
-        lock.release()

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from fre_hpo.errors import StudyHeld
 from fre_hpo.scheduling.cluster import connected
 from fre_hpo.scheduling.coordinator import Coordinator, Plan
 from fre_hpo.scheduling.executor import Executor
@@ -16,7 +15,7 @@ from fre_hpo.scheduling.inline import InlineExecutor
 from fre_hpo.scheduling.observer import Observer
 from fre_hpo.scheduling.placement import Machine, Placement, place, usable_cpus
 from fre_hpo.scheduling.state import Outcome
-from fre_hpo.service.check import Preparation, check, live_of
+from fre_hpo.service.check import Preparation, check, held
 from fre_hpo.service.request import Request
 from fre_hpo.service.signals import stop_on_signals
 from fre_hpo.settings import Settings
@@ -24,7 +23,6 @@ from fre_hpo.study.charter import Charter
 from fre_hpo.study.connection import Connection
 from fre_hpo.study.folder import StudyFolder
 from fre_hpo.study.ledger import Ledger
-from fre_hpo.study.lock import CoordinatorLock, coordinator_lock
 from fre_hpo.study.records import now
 from fre_hpo.study.space import written
 from fre_hpo.trial import StopFlag, TrainingData, accelerators
@@ -65,7 +63,7 @@ def run(
     with _machine(request) as machine:
         placement = _placement(request, machine)
         connection = Connection(settings.storage, create=True)
-        with _held(connection, preparation.name) as lock:
+        with held(connection, preparation.name) as lock:
             ledger = _open_or_create(connection, preparation)
             plan = _plan(request, preparation, ledger)
             folder = StudyFolder(settings.study_folder(ledger.name))
@@ -114,21 +112,6 @@ def _machine(request: Request) -> Iterator[Machine]:
             yield Machine(machine.cpus, machine.gpus, mps=mps and local)
     else:
         yield Machine(usable_cpus(), gpus, mps)
-
-
-@contextmanager
-def _held(connection: Connection, name: str) -> Iterator[CoordinatorLock]:
-    """The study's lock; raises StudyHeld, which names the holder."""
-    lock = coordinator_lock(connection.url, name)
-    if not lock.acquire():
-        live = live_of(Ledger.open(connection, name)) if Ledger.exists(connection, name) else None
-        raise StudyHeld(
-            study=name, host=live.host if live else "a host", pid=live.pid if live else "unknown"
-        )
-    try:
-        yield lock
-    finally:
-        lock.release()
 
 
 def _open_or_create(connection: Connection, preparation: Preparation) -> Ledger:

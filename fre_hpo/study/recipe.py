@@ -22,8 +22,8 @@ from fre_hpo.errors import (
     UnknownKey,
     UnreadableRecipe,
     UsageError,
-    UsageProblems,
     nearest,
+    together,
 )
 from fre_hpo.study.checks import (
     Given,
@@ -147,7 +147,7 @@ def parse_set(
         if not (key.strip() and equals)
     ]
     if problems:
-        raise _together(problems)
+        raise together(problems)
     return {key.strip(): _value(text.strip()) for _, key, _, text in pairs}
 
 
@@ -179,7 +179,7 @@ def resolve(recipe: Recipe, method: str, overrides: Mapping[str, Any]) -> Resolv
     parameters = check_parameters(method, given, problems)
     trials = check_trials(method, given, problems)
     if settings is None or dataset is None or problems:
-        raise _together(problems)
+        raise together(problems)
     spec = Spec(
         **dict(settings), dataset=dataset, data=options, method=method, parameters=parameters
     )
@@ -193,13 +193,6 @@ def table(spec: Spec, origins: Mapping[str, str] | None = None) -> list[tuple[st
         (key, written(value), (origins or {}).get(key, "default"), meanings[key])
         for key, value in spec.flat().items()
     ]
-
-
-def _together(problems: Sequence[FreHpoError]) -> FreHpoError:
-    """A single problem speaks for itself."""
-    if len(problems) == 1:
-        return problems[0]
-    return UsageProblems([str(problem) for problem in problems])
 
 
 def _dataset(recipe: Recipe, problems: list[FreHpoError]) -> str | None:
