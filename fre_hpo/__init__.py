@@ -72,6 +72,26 @@ class Study:
 
         return read.best(self.settings, self.name)
 
+    def pause(self) -> None:
+        from fre_hpo.service.control import give_order
+        from fre_hpo.study.order import Wish
+
+        give_order(self.settings, self.name, Wish.PAUSE)
+
+    def resume(self) -> None:
+        from fre_hpo.service.control import give_order
+        from fre_hpo.study.order import Wish
+
+        give_order(self.settings, self.name, Wish.RUN)
+
+    def stop(self, *, now: bool = False) -> dict[str, Any]:
+        """Returns the status once no coordinator runs the study any more."""
+        from fre_hpo.service.control import give_order, wait_until_ended
+        from fre_hpo.study.order import Wish
+
+        give_order(self.settings, self.name, Wish.STOP_NOW if now else Wish.STOP)
+        return wait_until_ended(self.settings, self.name)
+
     def delete(self) -> None:
         from fre_hpo.service import read
 

@@ -135,6 +135,11 @@ class NothingComplete(FreHpoError):
     """Study {study!r} has no complete trial yet: `fre-hpo status {study}` shows how far it is."""
 
 
+class CoordinatorLost(FreHpoError):
+    """The coordinator ended unexpectedly {times} times without getting any further, the last time
+    {reason}: {hint}; the same command goes on."""
+
+
 # --- not there (exit 4) -------------------------------------------------------------------------
 
 
@@ -146,6 +151,13 @@ class StudyNotFound(FreHpoError):
 
 class DatasetNotFound(FreHpoError):
     """The data set {name!r} is not in {folder}: expected is {layout}; {obtain}"""
+
+    exit_code = EXIT_NOT_FOUND
+
+
+class FilesElsewhere(FreHpoError):
+    """The files of study {study!r} are not in this home folder but in {home}: ask there, or name it with
+    --home."""
 
     exit_code = EXIT_NOT_FOUND
 
@@ -165,6 +177,32 @@ class StorageUnreachable(FreHpoError):
     exit_code = EXIT_UNREACHABLE
 
 
+class DiskFull(FreHpoError):
+    """The disk is full: {path} cannot be written; make space, and start again if the search has ended."""
+
+    exit_code = EXIT_STOPPED
+
+
+class EndedElsewhere(FreHpoError):
+    """Trial {number} was ended as {state} by somebody else."""
+
+
+class StudyGone(FreHpoError):
+    """Study {study!r} was deleted while it was running, so nothing more was written."""
+
+    exit_code = EXIT_NOT_FOUND
+
+
+class OtherHome(UsageError):
+    """Study {study!r} was run with the home folder {theirs}, where its checkpoints lie, and not with {ours}:
+    use that --home, or add --new-home to go on without them (unfinished trials begin anew)."""
+
+
+class OtherStorage(UsageError):
+    """The folder {folder} belongs to a study in {theirs}: use that --storage, or give the new search another
+    --home or a name of its own with --study."""
+
+
 class StorageNotOurs(FreHpoError):
     """The storage {storage} cannot be used ({reason}): name another one with --storage."""
 
@@ -179,6 +217,12 @@ class LockLost(FreHpoError):
 class ClusterUnreachable(FreHpoError):
     """The Ray cluster at {address} cannot be reached ({reason}): check the address, or leave
     --ray-address away to use this machine alone."""
+
+    exit_code = EXIT_UNREACHABLE
+
+
+class ClusterLost(FreHpoError):
+    """The Ray cluster was lost ({reason}): every trial keeps its last checkpoint; start again to go on."""
 
     exit_code = EXIT_UNREACHABLE
 

@@ -31,6 +31,7 @@ def make_spec(method: str = "fre", **changes: Any) -> Spec:
 
 def make_charter(spec: Spec | None = None) -> Charter:
     return Charter(
+        id="0" * 32,
         spec=spec or make_spec(),
         overrides={"training.batch_size": 4},
         fingerprint="f" * 64,

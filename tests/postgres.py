@@ -9,13 +9,14 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import psutil
 import psycopg2
@@ -27,7 +28,6 @@ START_SECONDS = 60.0
 # Nothing is forced to the disk, as the machine itself is not meant to crash; what was committed is
 # handed to the kernel all the same and survives the crash of every process.
 SETTINGS = """
-listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
 fsync = off
 full_page_writes = off
@@ -44,14 +44,16 @@ SIGNALS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 
 
 class Postgres:
-    """One server on 127.0.0.1 with its data in a temporary folder.
+    """One server on 127.0.0.1, or in a network namespace, with its data in a temporary folder.
 
     The port stays the same over restarts, so that a client's URL survives an outage. Passwords are
     asked for (SCRAM), so that a leaked one can be told from a lucky connection.
     """
 
-    def __init__(self, binaries: Path) -> None:
+    def __init__(self, binaries: Path, host: str = "127.0.0.1", namespace: str = "") -> None:
         self.account = server_account()
+        self.host = host
+        self.namespace = namespace
         self.folder = Path(tempfile.mkdtemp(prefix="fre-hpo-postgres-", dir=open_folder()))
         self.data = self.folder / "data"
         self.logfile = self.folder / "server.log"
@@ -77,17 +79,15 @@ class Postgres:
         return self.url_of("postgres")
 
     def url_of(self, database: str) -> str:
-        return f"postgresql://{USER}:{self.password}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://{USER}:{self.password}@{self.host}:{self.port}/{database}"
 
     def start(self) -> None:
         """Start the server and wait until it answers; RuntimeError with its log if it does not."""
         if self.running:
             return
         with self.logfile.open("ab") as log:
-            self.process = self._spawn(
-                [self.binaries / "postgres", "-D", self.data, "-p", str(self.port)],
-                stdout=log,
-                stderr=log,
+            self.process = self._spawn_server(
+                [self.binaries / "postgres", "-D", self.data, "-p", str(self.port)], log
             )
         self._await_answer(self.process)
 
@@ -155,6 +155,26 @@ class Postgres:
     def _spawn(self, command: list[str | Path], **streams: Any) -> subprocess.Popen[bytes]:
         return subprocess.Popen(command, **streams, **self._as_account())
 
+    def _spawn_server(self, command: list[str | Path], log: BinaryIO) -> subprocess.Popen[bytes]:
+        """In its namespace, which only root may enter; the account is changed to after that."""
+        command = [*command, "-c", f"listen_addresses={self.host}"]
+        if not self.namespace:
+            return self._spawn(command, stdout=log, stderr=log)
+        assert self.account is not None
+        account = [f"--reuid={self.account.pw_uid}", f"--regid={self.account.pw_gid}"]
+        enter = ["ip", "netns", "exec", self.namespace, "setpriv", *account, "--clear-groups"]
+        return subprocess.Popen(
+            [*enter, *command], cwd=self.folder, start_new_session=True, stdout=log, stderr=log
+        )
+
+    def _answers(self) -> bool:
+        if not self.namespace:
+            self.query("SELECT 1")
+            return True
+        probe = "import sys, psycopg2; psycopg2.connect(sys.argv[1], connect_timeout=5)"
+        enter = ["ip", "netns", "exec", self.namespace, sys.executable, "-c", probe, self.url]
+        return subprocess.run(enter, capture_output=True, check=False).returncode == 0
+
     def _run(self, command: list[str | Path]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             command, capture_output=True, text=True, check=False, **self._as_account()
@@ -188,13 +208,15 @@ class Postgres:
             raise RuntimeError(f"initdb failed:\n{result.stdout}{result.stderr}")
         with (self.data / "postgresql.conf").open("a") as conf:
             conf.write(SETTINGS)
+        with (self.data / "pg_hba.conf").open("a") as hba:
+            hba.write(f"host all all {self.host}/24 scram-sha-256\n")
 
     def _await_answer(self, process: subprocess.Popen[bytes]) -> None:
         end = time.monotonic() + START_SECONDS
         while process.poll() is None and time.monotonic() < end:
             with suppress(psycopg2.OperationalError):
-                self.query("SELECT 1")
-                return
+                if self._answers():
+                    return
             time.sleep(0.05)
         raise RuntimeError(f"PostgreSQL does not answer on port {self.port}:\n{self.log()}")
 

@@ -11,8 +11,10 @@ from typing import Any
 import click
 
 from fre_hpo import __version__
+from fre_hpo.cli.launching import Call
 from fre_hpo.cli.reading import best, delete, list_, status, trials
 from fre_hpo.cli.starting import start
+from fre_hpo.cli.steering import logs, pause, resume, stop
 from fre_hpo.errors import EXIT_DONE, EXIT_ERROR, EXIT_INTERRUPTED, EXIT_USAGE, FreHpoError, nearest
 
 
@@ -44,20 +46,26 @@ def cli() -> None:
     """
 
 
-for verb in (start, list_, status, trials, best, delete):
+for verb in (start, list_, status, trials, best, logs, pause, resume, stop, delete):
     cli.add_command(verb)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit with the contract's code."""
-    sys.exit(run(arguments))
+    """Run the command line as a process of its own and exit with the contract's code."""
+    call = Call.of_command(sys.argv[1:] if arguments is None else arguments)
+    code = run(call.arguments, call)
+    if call.lifeline:
+        call.lifeline.end(code)
+    sys.exit(code)
 
 
-def run(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+def run(arguments: Sequence[str], call: Call | None = None) -> int:
+    """Run the command line, within another program unless ``call`` says otherwise; returns the exit
+    code."""
+    given = list(arguments)
+    call = call or Call(tuple(given))
     try:
-        code: Any = cli.main(given, prog_name="fre-hpo", standalone_mode=False)
+        code: Any = cli.main(given, prog_name="fre-hpo", standalone_mode=False, obj=call)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help() if error.ctx else "", err=True)
         return EXIT_USAGE

@@ -47,7 +47,7 @@ def status(settings: Settings, study: str, form: str) -> None:
 
 
 def _print_summaries(found: list[dict[str, Any]]) -> None:
-    from fre_hpo.cli.tables import Number, duration, four, params_text, print_table
+    from fre_hpo.cli.tables import Number, duration, four, params_text, print_table, size
 
     columns = [
         "study",
@@ -59,6 +59,7 @@ def _print_summaries(found: list[dict[str, Any]]) -> None:
         "ETA",
         "best mIoU",
         "with",
+        "disk",
     ]
     rows = [
         [
@@ -71,10 +72,14 @@ def _print_summaries(found: list[dict[str, Any]]) -> None:
             Number(duration(s["eta_seconds"])),
             four(s["best"] and s["best"]["value"]),
             params_text(s["best"]["params"]) if s["best"] else "-",
+            Number(size(s["disk_bytes"])),
         ]
         for s in found
     ]
     print_table(columns, rows)
+    for s in found:
+        if s["message"]:
+            click.echo(f"{s['study']}: {s['message']}", err=True)
 
 
 @click.command(epilog="Example:  fre-hpo trials phantom-fre -f csv > trials.csv")

@@ -7,11 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fre_hpo.cli.launching import (
+    Call,
+    current_call,
+    forget_password,
+    hide_password,
+    run_detached,
+    supervise,
+)
 from fre_hpo.cli.options import AutoNumber, common
 from fre_hpo.errors import EXIT_DONE, EXIT_INCOMPLETE, EXIT_STOPPED
 from fre_hpo.settings import Settings
 
 if TYPE_CHECKING:
+    from fre_hpo.scheduling.observer import Observer
     from fre_hpo.service.check import Preparation
     from fre_hpo.service.request import Request
     from fre_hpo.service.start import Ended
@@ -75,25 +84,71 @@ if TYPE_CHECKING:
 @click.option(
     "--retries", type=click.IntRange(min=0), default=3, help="Lost workers per trial [3]."
 )
+@click.option(
+    "--storage-patience",
+    type=click.FloatRange(min=0),
+    default=600.0,
+    metavar="SECONDS",
+    help="How long a search waits for a database that is out of reach [600].",
+)
+@click.option(
+    "--new-home", is_flag=True, help="Go on without the files left in another home folder."
+)
+@click.option("--detach", is_flag=True, help="Go on in the background, without this terminal.")
 @click.option("--dry-run", is_flag=True, help="Check everything, print every key, create nothing.")
 @common
-def start(settings: Settings, quiet: bool, verbose: bool, dry_run: bool, **flags: Any) -> int:
+def start(
+    settings: Settings, quiet: bool, verbose: bool, detach: bool, dry_run: bool, **flags: Any
+) -> int:
     """Start a search, or go on with one.
 
-    Trains until the study has --trials complete trials; what an earlier start has done is kept.
+    Trains until the study has --trials complete trials; what an earlier start has done is kept.  A
+    coordinator that crashes is started again.
     """
-    from fre_hpo.service.check import check
-
-    request = _request(**flags)
-    preparation = check(request, settings)
+    call = current_call()
     if dry_run:
-        return _dry_run(preparation)
+        return _dry_run(_request(**flags), settings)
+    if call.lifeline:
+        forget_password()
+        with call.lifeline:
+            return _search(_request(**flags), settings, call, quiet=quiet, verbose=verbose)
+    if call.is_command:
+        hide_password(call)
+    if detach and not call.is_detached:
+        return _detach(_request(**flags), settings, call, quiet=quiet)
+    if call.is_command:
+        return supervise(call)
+    return _search(_request(**flags), settings, call, quiet=quiet, verbose=verbose)
+
+
+def _search(
+    request: Request, settings: Settings, call: Call, *, quiet: bool, verbose: bool = False
+) -> int:
+    """The search itself, in this process."""
     from fre_hpo.cli.progress import SearchDisplay
+    from fre_hpo.scheduling.observer import Together
+    from fre_hpo.service.check import check
     from fre_hpo.service.start import run
 
+    preparation = check(request, settings)
     with SearchDisplay(quiet=quiet, verbose=verbose) as display:
-        ended = run(preparation, request, settings, display)
+        watching: Observer = display
+        if call.lifeline:
+            call.lifeline.study = preparation.name
+            watching = Together(display, call.lifeline)
+        ended = run(preparation, request, settings, watching)
     return _conclude(ended, settings)
+
+
+def _detach(request: Request, settings: Settings, call: Call, *, quiet: bool) -> int:
+    """What is refused is refused here and now, before anything goes into the background."""
+    from fre_hpo.service.check import check
+
+    preparation = check(request, settings)
+    if preparation.nothing_to_do:
+        return _search(request, settings, call, quiet=quiet)
+    folder = settings.study_folder(preparation.name)
+    return run_detached(call, preparation.name, folder, quiet=quiet)
 
 
 def _request(
@@ -115,10 +170,12 @@ def _request(
     return Request(overrides=overrides, enqueue=points, **flags)
 
 
-def _dry_run(preparation: Preparation) -> int:
+def _dry_run(request: Request, settings: Settings) -> int:
     from fre_hpo.cli.tables import Number, print_table
+    from fre_hpo.service.check import check
     from fre_hpo.study.recipe import table
 
+    preparation = check(request, settings)
     origins = dict(preparation.resolved.origins)
     for key in preparation.inherited:
         full = key if key in origins else f"methods.{preparation.spec.method}.{key}"

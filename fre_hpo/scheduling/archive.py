@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from fre_hpo.study.folder import StudyFolder
 from fre_hpo.study.records import TrialRecord
@@ -30,7 +31,7 @@ class Archive:
     def __init__(self, folder: StudyFolder, classes: Sequence[str]) -> None:
         self._folder = folder
         self._classes = classes
-        self.header = curve_header(classes)
+        self._header = curve_header(classes)
 
     def checkpoint(self, number: int, say: Callable[[str], None]) -> bytes | None:
         """The newest checkpoint that is intact; a damaged one is set aside, and that is said."""
@@ -44,12 +45,30 @@ class Archive:
             say(f"A checkpoint of trial {number} is damaged and was set aside as {kept}.")
         return None
 
+    def save_checkpoint(self, number: int, data: bytes) -> None:
+        self._folder.trial(number).save_checkpoint(data)
+
+    def drop_checkpoints(self, number: int) -> None:
+        self._folder.trial(number).drop_checkpoints()
+
+    def cut_curve(self, number: int, epoch: int) -> None:
+        """Keep a curve up to an epoch."""
+        self._folder.trial(number).cut_curve(self._header, epoch)
+
+    def append_curve(self, number: int, row: Sequence[Any]) -> None:
+        self._folder.trial(number).append_curve(row)
+
+    def points(self, number: int) -> dict[int, float]:
+        """A trial's curve: epoch -> mIoU."""
+        rows = self._folder.trial(number).read_curve()
+        return {int(row["epoch"]): float(row["miou"]) for row in rows}
+
     def keep(self, number: int, result: Result) -> TrialOutcome:
         """Write all that came of a trial; its outcome last, which then holds after any crash."""
         trial = self._folder.trial(number)
         class_iou = dict(zip(self._classes, result.class_iou, strict=True))
         outcome = TrialOutcome(result.miou, result.best_epoch, result.epochs, class_iou)
-        trial.write_curve(self.header, [curve_row(row) for row in result.curve])
+        trial.write_curve(self._header, [curve_row(row) for row in result.curve])
         trial.save_result(result.network, result.sources, result.confusion)
         trial.save_outcome(asdict(outcome))
         return outcome

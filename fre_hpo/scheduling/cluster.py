@@ -5,14 +5,28 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import shutil
 import socket
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 from fre_hpo.errors import ClusterUnreachable
 from fre_hpo.scheduling.placement import Machine, usable_cpus
 
 PROBE_SECONDS = 10
+JOIN_SECONDS = 30
+"""Joining takes about a second; Ray gives up, and this process with it, after 60."""
+SHUTDOWN_SECONDS = 15
+"""Leaving takes about a second, 7 where the head is dead."""
+_QUIET: dict[str, Any] = {
+    "log_to_driver": False,
+    "configure_logging": False,
+    "logging_level": logging.ERROR,
+}
+_FAILURES = (ConnectionError, RuntimeError, ValueError, OSError)
 _GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 """How an HTTP/2 client begins: the preface and an empty SETTINGS frame (RFC 9113, section 3.4)."""
 _SETTINGS = 4
@@ -32,24 +46,76 @@ def connected(address: str | None) -> Iterator[Machine]:
     if ray.is_initialized():
         yield _machine()
         return
-    if address not in (None, "auto"):
-        _probe(address)
-    try:
-        ray.init(
-            address=address or "local",
-            num_cpus=None if address else usable_cpus(),
-            include_dashboard=None if address else False,
-            log_to_driver=False,
-            configure_logging=False,
-            logging_level=logging.ERROR,
-        )
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ClusterUnreachable(address=address or "this machine", reason=reason) from error
+    _silence(ray)
+    if address is not None:
+        _join(address)
+    folder = _start() if address is None else None
     try:
         yield _machine()
     finally:
-        ray.shutdown()
+        within(SHUTDOWN_SECONDS, ray.shutdown)
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start() -> Path:
+    """Start a Ray of our own; returns the folder of its sockets and logs, which it leaves behind.
+
+    Ray's servers end with the thread that started them: here, the main one.
+    """
+    import ray
+
+    try:
+        context = ray.init(
+            address="local", num_cpus=usable_cpus(), include_dashboard=False, **_QUIET
+        )
+    except _FAILURES as error:
+        raise _unreachable(None, error) from error
+    return Path(context.address_info["session_dir"])
+
+
+def _join(address: str) -> None:
+    """Join a cluster.  A head without a raylet answers the probe, and then Ray would wait for a minute
+    and end this process without a word: therefore on a thread of its own, with a deadline."""
+    import ray
+
+    if address != "auto":
+        _probe(address)
+    try:
+        if not within(JOIN_SECONDS, ray.init, address=address, **_QUIET):
+            reason = f"it took no driver within {JOIN_SECONDS} s"
+            raise ClusterUnreachable(address=address, reason=reason)
+    except _FAILURES as error:
+        raise _unreachable(address, error) from error
+
+
+def _unreachable(address: str | None, error: Exception) -> ClusterUnreachable:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return ClusterUnreachable(address=address or "this machine", reason=reason)
+
+
+def within(seconds: float, function: Callable[..., object], **arguments: Any) -> bool:
+    """Call a function that may hang; False if it has not returned by then.  What it raises is raised."""
+    raised: list[Exception] = []
+
+    def call() -> None:
+        try:
+            function(**arguments)
+        except Exception as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=call, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if raised:
+        raise raised[0]
+    return not thread.is_alive()
+
+
+def _silence(ray: Any) -> None:
+    """Ray tells of a lost node by printing its log, on stdout, and has no public switch for it."""
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    ray._private.worker._worker_logs_enabled = False
 
 
 def _probe(address: str) -> None:
@@ -90,4 +156,4 @@ def _machine() -> Machine:
     import ray
 
     resources = ray.cluster_resources()
-    return Machine(cpus=int(resources.get("CPU", 1)), gpus=int(resources.get("GPU", 0)))
+    return Machine(cpus=int(resources.get("CPU", 0)), gpus=int(resources.get("GPU", 0)))

@@ -1,52 +1,53 @@
 """The coordinator: owns everything about a search that must last (design 2).
 
-Its loop carries out what the state machine decides and writes what the workers report: curves and
-checkpoints to the study's folder, trials to the ledger, what is going on to whoever watches.
+Its loop carries out what the state machine decides and has written down what the workers report.  While
+the storage is out of reach or the disk is full, training goes on and reports wait in memory.
 """
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, replace
-from typing import Any
+import contextlib
+from collections import deque
+from dataclasses import dataclass
 
-from fre_hpo.scheduling.archive import Archive, TrialOutcome
-from fre_hpo.scheduling.executor import Arrival, Executor, Lost, Raised
-from fre_hpo.scheduling.live import PUBLISH_SECONDS, Live, RunningTrial
+from fre_hpo.errors import DiskFull, EndedElsewhere, StorageUnreachable
+from fre_hpo.scheduling.archive import Archive
+from fre_hpo.scheduling.clock import Clock
+from fre_hpo.scheduling.custody import Custody
+from fre_hpo.scheduling.executor import Arrival, Executor
+from fre_hpo.scheduling.journal import Journal
+from fre_hpo.scheduling.live import Live, RunningTrial
 from fre_hpo.scheduling.observer import Observer
+from fre_hpo.scheduling.obstacle import STOPPING_SECONDS, Obstacle
 from fre_hpo.scheduling.placement import Placement
+from fre_hpo.scheduling.recorder import Recorder
 from fre_hpo.scheduling.state import Ask, Dispatch, End, Outcome, Search, Wait
 from fre_hpo.study.folder import StudyFolder
 from fre_hpo.study.ledger import Asked, Ledger
 from fre_hpo.study.lock import CoordinatorLock
+from fre_hpo.study.order import Wish
 from fre_hpo.study.records import TrialRecord
-from fre_hpo.trial import (
-    Checkpoint,
-    Epoch,
-    Job,
-    Report,
-    Result,
-    Started,
-    StopFlag,
-    Stopped,
-    curve_row,
-)
+from fre_hpo.trial import Checkpoint, Job, StopFlag
 
 POLL_SECONDS = 0.5
+TEND_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class Plan:
     """What a start asks for: the total of complete trials, the seconds that the study may run in all
-    (None: no limit), how often a trial may lose its worker."""
+    (None: no limit), how often a trial may lose its worker, how many seconds a lost storage is
+    waited for, how many trials may be trained at once (None: as many as there is room for)."""
 
     wanted: int
     seconds: float | None
     retries: int
+    patience: float
+    parallel: int | None = None
 
 
 class Coordinator:
-    """One run of a search, from the first decision to the last."""
+    """One run of a search, from the first decision to the last; the study is locked and taken over."""
 
     def __init__(
         self,
@@ -58,115 +59,181 @@ class Coordinator:
         plan: Plan,
         stop: StopFlag,
         observer: Observer,
+        clock: Clock | None = None,
     ) -> None:
         self._ledger = ledger
-        self._folder = folder
         self._executor = executor
-        self._lock = lock
         self._placement = placement
         self._plan = plan
         self._stop = stop
-        self._observer = observer
-        self._asked: dict[int, Asked] = {}
+        self._clock = clock or Clock()
+        self._custody = Custody(ledger, lock, self._clock)
         self._archive = Archive(folder, ledger.charter.classes)
-        self._search = Search(plan.wanted, placement.parallel, plan.retries)
-        self._before = _elapsed_before(ledger)
-        self._begun = self._published = time.monotonic()
-        self._live = Live(
+        self._journal = Journal(ledger, folder, observer, self._clock, self._first_view())
+        self._recorder = Recorder(ledger, self._archive, self._journal)
+        self._search = Search(plan.wanted, self._slots(), plan.retries)
+        self._asked: dict[int, Asked] = {}
+        self._inbox: deque[Arrival] = deque()
+        self._told_elsewhere: dict[int, str] = {}
+        self._at_once = False
+        self._obstacle: Obstacle | None = None
+        self._began = False
+        self._tended = -TEND_SECONDS
+
+    def _first_view(self) -> Live:
+        return Live(
             state="running",
-            wanted=plan.wanted,
+            wanted=self._plan.wanted,
             complete=0,
             failed=0,
-            slots=placement.parallel,
-            elapsed=self._before,
-            epochs=ledger.spec.training.epochs,
+            slots=self._slots(),
+            elapsed=float((self._ledger.live or {}).get("elapsed", 0.0)),
+            epochs=self._ledger.spec.training.epochs,
         )
 
     # --- the loop -------------------------------------------------------------------------------
 
     def run(self) -> Outcome:
-        """Search until the total is reached or a reason to halt; raises StorageUnreachable and LockLost."""
-        self._take_stock()
-        self._publish()
-        while True:
-            self._heed_stop_and_time()
-            match self._search.decide():
-                case End(outcome):
-                    self._finish(outcome)
-                    return outcome
-                case Ask():
-                    self._ask()
-                case Dispatch(number, attempt):
-                    self._dispatch(number, attempt)
-                case Wait():
-                    for arrival in self._executor.poll(POLL_SECONDS):
-                        self._receive(arrival)
-            if time.monotonic() - self._published >= PUBLISH_SECONDS:
-                self._lock.check()
-                self._publish()
+        """Search until the total is reached or a reason to halt.
 
-    def _take_stock(self) -> None:
-        """Count what is complete; every row that is still running was left by an earlier coordinator."""
+        Raises StorageUnreachable when the storage stays away for longer than the plan's patience,
+        LockLost when another coordinator took over, StudyGone, ClusterLost.
+        """
+        while True:
+            try:
+                outcome = self._step()
+            except (StorageUnreachable, DiskFull) as error:
+                self._meet(error)
+            except EndedElsewhere as ended:
+                self._told_elsewhere[ended.facts["number"]] = ended.facts["state"]
+            else:
+                if outcome:
+                    return outcome
+
+    def _step(self) -> Outcome | None:
+        """One turn of the loop; the outcome once all is done and written."""
+        if self._obstacle:
+            if self._clock.now() >= self._obstacle.next_try:
+                self._try_again(self._obstacle)
+            else:
+                self._collect()
+                self._tell_of(self._obstacle)
+            return None
+        self._custody.assure()
+        if not self._began:
+            self._begin()
+        self._let_go()
+        self._empty_inbox()
+        self._tend()
+        if self._at_once:
+            self._cancel_running()
+        match self._search.decide():
+            case End(outcome):
+                self._finish(outcome)
+                return outcome
+            case Ask():
+                self._queue(self._ledger.ask())
+            case Dispatch(number, attempt, alone):
+                self._dispatch(number, attempt, alone=alone)
+            case Wait():
+                self._collect()
+        return None
+
+    def _collect(self) -> None:
+        """Wait for reports; while they cannot be written, only a trial's newest checkpoint is kept."""
+        arrivals = self._executor.poll(POLL_SECONDS)
+        for arrival in arrivals:
+            if self._obstacle and isinstance(arrival.content, Checkpoint):
+                self._inbox = deque(a for a in self._inbox if not _replaces(arrival, a))
+            self._inbox.append(arrival)
+        if not arrivals and (self._obstacle or not self._search.running):
+            self._clock.sleep(POLL_SECONDS)
+
+    def _empty_inbox(self) -> None:
+        while self._inbox:
+            self._custody.assure()
+            halting = self._search.halting
+            self._search = self._recorder.receive(self._search, self._inbox[0])
+            self._inbox.popleft()
+            if self._search.halting is not halting:
+                self._stop_running()
+        self._recorder.wrap_up()
+
+    def _finish(self, outcome: Outcome) -> None:
+        """Whatever has not ended waits for the next start."""
+        for number in self._search.queued:
+            with contextlib.suppress(EndedElsewhere):
+                self._ledger.put_back(number)
+        state = "finished" if outcome is Outcome.COMPLETE else "stopped"
+        self._journal.change(state=state, message=None)
+        self._journal.publish(now=True)
+        facts = {"outcome": outcome.value, "complete": self._search.complete}
+        self._journal.log("study_finished", **facts)
+
+    # --- taking stock ---------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        """Count what is there; what runs or waits with parameters was left by an earlier run."""
         records = self._ledger.records()
-        complete = sum(r.counts for r in records)
-        failed = sum(r.state == "FAIL" for r in records)
-        self._search = replace(self._search, complete=complete)
-        self._live = replace(self._live, complete=complete, failed=failed)
-        self._folder.log(
+        self._count(records)
+        self._journal.publish(now=True)
+        self._archive.tidy(records)
+        live = self._journal.live
+        self._journal.log(
             "study_started",
             study=self._ledger.name,
             wanted=self._plan.wanted,
-            complete=complete,
+            complete=live.complete,
             placement=str(self._placement),
-            host=self._live.host,
-            pid=self._live.pid,
+            host=live.host,
+            pid=live.pid,
         )
-        self._archive.tidy(records)
-        for record in records:
-            if record.state == "RUNNING":
-                self._adopt(record)
+        self._recorder.log_untold(records)
+        self._began = True
+        self._adopt(records)
 
-    def _adopt(self, orphan: TrialRecord) -> None:
-        """Tell a trial that was trained to its end, and queue any other with its parameters."""
-        outcome = self._archive.outcome(orphan.number)
+    def _count(self, records: list[TrialRecord]) -> None:
+        """Count what has ended, but for trials whose end is still to be noted."""
+        ended = [r for r in records if not self._search.knows(r.number)]
+        complete = sum(r.counts for r in ended)
+        failed = sum(r.state == "FAIL" for r in ended)
+        self._search = self._search.with_complete(complete)
+        self._journal.change(complete=complete, failed=failed)
+
+    def _adopt(self, records: list[TrialRecord]) -> None:
+        """Tell a trial that was trained to its end; queue any other with its parameters.
+
+        One that is only enqueued the ledger hands out when it is asked.
+        """
+        self._count(records)
+        orphans = [r for r in records if r.state == "RUNNING" or (r.state == "WAITING" and r.begun)]
+        for orphan in orphans:
+            if self._search.knows(orphan.number):
+                continue
+            try:
+                self._go_on_with(orphan.number, orphan.attempts)
+            except EndedElsewhere:
+                self._adopt(self._ledger.records())
+                return
+
+    def _go_on_with(self, number: int, attempt: int) -> None:
+        asked = self._ledger.ask_again(number)
+        self._ledger.report_missing(number, self._archive.points(number))
+        outcome = self._archive.outcome(number)
         if outcome is None:
-            self._queue(self._ledger.ask_again(orphan.number))
+            self._queue(asked)
         else:
-            self._tell(orphan.number, orphan.attempts, outcome)
-
-    def _heed_stop_and_time(self) -> None:
-        if self._search.halting:
-            return
-        if self._stop.raised:
-            self._observer.say(
-                "Stopping when the running epochs end; a second Ctrl-C ends at once."
-            )
-            self._halt(Outcome.STOPPED)
-        elif self._plan.seconds is not None and self._elapsed() >= self._plan.seconds:
-            self._halt(Outcome.OUT_OF_TIME)
-
-    def _halt(self, outcome: Outcome) -> None:
-        self._search = self._search.halt(outcome)
-        for number in self._search.running:
-            self._executor.stop(number)
-
-    def _finish(self, outcome: Outcome) -> None:
-        state = "finished" if outcome is Outcome.COMPLETE else "stopped"
-        self._live = replace(self._live, state=state)
-        self._publish()
-        self._folder.log("study_finished", outcome=outcome.value, complete=self._search.complete)
+            self._search = self._recorder.tell(self._search, number, attempt, outcome)
 
     # --- beginning trials -----------------------------------------------------------------------
-
-    def _ask(self) -> None:
-        self._queue(self._ledger.ask())
 
     def _queue(self, asked: Asked) -> None:
         self._asked[asked.number] = asked
         self._search = self._search.queue(asked.number, asked.attempts)
 
-    def _dispatch(self, number: int, attempt: int) -> None:
+    def _dispatch(self, number: int, attempt: int, *, alone: bool) -> None:
         asked = self._asked[number]
+        checkpoint = self._archive.checkpoint(number, self._journal.say)
         self._ledger.begin_attempt(number, attempt)
         job = Job(
             number=number,
@@ -176,162 +243,135 @@ class Coordinator:
             seed=asked.seed,
             device=self._placement.device,
             threads=self._placement.threads,
-            checkpoint=self._archive.checkpoint(number, self._observer.say),
+            checkpoint=checkpoint,
         )
-        self._executor.submit(job)
+        self._executor.submit(job, alone=alone)
         self._search = self._search.dispatched(number, attempt)
-        running = RunningTrial(number, attempt, asked.parameters, epochs=self._live.epochs)
-        self._move(self._live.with_trial(running))
+        epochs = self._journal.live.epochs
+        self._journal.set_trial(RunningTrial(number, attempt, asked.parameters, epochs=epochs))
 
-    # --- what arrives ---------------------------------------------------------------------------
+    # --- what others want -----------------------------------------------------------------------
 
-    def _receive(self, arrival: Arrival) -> None:
-        number, attempt, content = arrival.number, arrival.attempt, arrival.content
-        if not self._search.is_current(number, attempt):
-            self._log("report_dropped", number, attempt, report=type(content).__name__)
+    def _tend(self) -> None:
+        """Once a second: what was asked of us, trials ended by others, room for more, time."""
+        hurry = self._stop.raised and not self._search.halting
+        if self._clock.now() - self._tended < TEND_SECONDS and not hurry:
             return
-        match content:
-            case Lost():
-                self._lost(number, attempt, content)
-            case Raised():
-                self._raised(number, attempt, content)
-            case _:
-                self._reported(number, attempt, content)
+        self._heed(self._ledger.order.wish)
+        self._heed_stop_and_time()
+        self._find_ended_elsewhere()
+        if self._slots() != self._search.slots:
+            self._search = self._search.with_slots(self._slots())
+            self._journal.change(slots=self._search.slots)
+        self._journal.publish()
+        self._tended = self._clock.now()
 
-    def _reported(self, number: int, attempt: int, report: Report) -> None:
-        match report:
-            case Started():
-                self._started(number, attempt, report)
-            case Epoch():
-                self._epoch(number, attempt, report)
-            case Checkpoint(epoch, data):
-                self._folder.trial(number).save_checkpoint(data)
-                self._log("checkpoint", number, attempt, epoch=epoch)
-            case Stopped():
-                self._search = self._search.put_back(number)
-                self._move(self._live.without_trial(number))
-            case Result():
-                self._completed(number, attempt, report)
+    def _slots(self) -> int:
+        room = self._executor.capacity()
+        return room if self._plan.parallel is None else min(room, self._plan.parallel)
 
-    def _started(self, number: int, attempt: int, report: Started) -> None:
-        self._ledger.set_worker(number, report.worker)
-        self._folder.trial(number).cut_curve(self._archive.header, report.epoch)
-        trial = self._live.trial(number)
-        trial = replace(trial, epoch=report.epoch, worker=report.worker, device=report.device)
-        self._move(self._live.with_trial(trial))
-        self._log(
-            "trial_started",
-            number,
-            attempt,
-            epoch=report.epoch,
-            pid=report.pid,
-            device=report.device,
-            params=self._asked[number].parameters,
-        )
-
-    def _epoch(self, number: int, attempt: int, report: Epoch) -> None:
-        row = report.row
-        self._folder.trial(number).append_curve(curve_row(row))
-        self._ledger.report(number, row.epoch, row.miou)
-        trial = replace(
-            self._live.trial(number),
-            epoch=row.epoch,
-            miou=row.miou,
-            best_miou=report.best_miou,
-            best_epoch=report.best_epoch,
-            epoch_seconds=row.seconds,
-        )
-        mean = _smoothed(self._live.epoch_seconds, row.seconds)
-        self._move(replace(self._live.with_trial(trial), epoch_seconds=mean))
-        self._log("epoch", number, attempt, epoch=row.epoch, miou=row.miou, pid=report.pid)
-
-    def _completed(self, number: int, attempt: int, result: Result) -> None:
-        self._tell(number, attempt, self._archive.keep(number, result))
-
-    def _tell(self, number: int, attempt: int, outcome: TrialOutcome) -> None:
-        self._ledger.complete(number, **vars(outcome))
-        self._log(
-            "trial_finished",
-            number,
-            attempt,
-            state="COMPLETE",
-            value=outcome.miou,
-            epoch=outcome.epochs,
-            best_epoch=outcome.best_epoch,
-        )
-        self._search = self._search.completed(number)
-        self._live = replace(self._live, complete=self._search.complete)
-        self._trial_ended(number)
-
-    def _lost(self, number: int, attempt: int, loss: Lost) -> None:
-        self._log("trial_lost", number, attempt, reason=loss.reason)
-        if not self._search.may_retry(number):
-            reason = f"its worker was lost {self._plan.retries + 1} times ({loss.reason})"
-            self._fail(number, attempt, "WorkerLost", reason)
+    def _heed(self, wish: Wish) -> None:
+        if wish is Wish.STOP_NOW and not self._at_once:
+            self._journal.say(_STOPPING_NOW)
+            self._search = self._search.halt(Outcome.STOPPED)
+            self._at_once = True
+        if self._search.halting:
             return
-        self._observer.say(f"Trial {number} lost its worker ({loss.reason}); it goes on elsewhere.")
-        self._asked[number] = replace(self._asked[number], attempts=attempt)
-        self._search = self._search.lost(number)
-        self._move(self._live.without_trial(number))
+        paused = wish is Wish.PAUSE
+        if wish is Wish.STOP:
+            self._halt(Outcome.STOPPED)
+        elif paused is not self._search.paused:
+            self._journal.log("study_paused" if paused else "study_resumed")
+            self._journal.say(_PAUSED if paused else "The search goes on.")
+            self._search = self._search.pause(paused)
+            self._journal.change(state="paused" if paused else "running")
+            self._journal.publish(now=True)
 
-    def _raised(self, number: int, attempt: int, error: Raised) -> None:
-        diverged = error.diverged_in is not None
-        kind = f"{error.kind}: {error.message}"
-        self._fail(
-            number, attempt, kind, error.message, diverged=diverged, traceback=error.traceback
-        )
+    def _heed_stop_and_time(self) -> None:
+        if self._search.halting:
+            return
+        if self._stop.raised:
+            self._halt(Outcome.STOPPED)
+        elif self._plan.seconds is not None and self._journal.elapsed >= self._plan.seconds:
+            self._halt(Outcome.OUT_OF_TIME)
 
-    def _fail(
-        self,
-        number: int,
-        attempt: int,
-        kind: str,
-        reason: str,
-        *,
-        diverged: bool = False,
-        **facts: Any,
-    ) -> None:
-        epoch = self._live.trial(number).epoch
-        self._ledger.fail(number, epoch, reason)
-        self._folder.trial(number).drop_checkpoints()
-        self._log(
-            "trial_finished", number, attempt, state="FAIL", epoch=epoch, reason=reason, **facts
-        )
-        self._search = self._search.failed(number, kind, diverged=diverged)
-        self._live = replace(self._live, failed=self._live.failed + 1)
-        self._trial_ended(number)
-        if self._search.halting is Outcome.FAILING:
-            self._halt(Outcome.FAILING)
+    def _halt(self, outcome: Outcome) -> None:
+        if outcome is Outcome.STOPPED:
+            self._journal.say(_STOPPING)
+        self._search = self._search.halt(outcome)
+        self._stop_running()
 
-    # --- telling --------------------------------------------------------------------------------
+    def _stop_running(self) -> None:
+        for number in self._search.running:
+            self._executor.stop(number)
 
-    def _trial_ended(self, number: int) -> None:
-        self._asked.pop(number, None)
-        self._move(self._live.without_trial(number))
-        records = self._ledger.records()
-        self._archive.tidy(records)
-        self._observer.trial_ended(records[number], self._live)
+    def _cancel_running(self) -> None:
+        for number, attempt in dict(self._search.running).items():
+            self._executor.cancel(number)
+            self._search = self._recorder.put_back(self._search, number, attempt)
 
-    def _move(self, live: Live) -> None:
-        self._live = replace(live, time=time.time(), elapsed=self._elapsed())
-        self._observer.moved(self._live)
+    def _find_ended_elsewhere(self) -> None:
+        states = {r.number: r.state for r in self._ledger.records()}
+        for number in (*self._search.running, *self._search.queued):
+            if states[number] not in ("RUNNING", "WAITING"):
+                self._told_elsewhere[number] = states[number]
 
-    def _publish(self) -> None:
-        self._move(self._live)
-        self._ledger.set_live(self._live.to_plain())
-        self._published = time.monotonic()
+    def _let_go(self) -> None:
+        """Somebody else ended a trial: whatever still trains it is for nothing."""
+        for number, state in self._told_elsewhere.items():
+            if self._search.knows(number):
+                self._executor.cancel(number)
+                self._search = self._recorder.ended_elsewhere(self._search, number, state)
+        self._told_elsewhere.clear()
 
-    def _log(self, event: str, number: int, attempt: int, **facts: Any) -> None:
-        worker = next((t.worker for t in self._live.running if t.number == number), None)
-        self._folder.log(event, trial=number, attempt=attempt, worker=worker, **facts)
+    # --- obstacles ------------------------------------------------------------------------------
 
-    def _elapsed(self) -> float:
-        return self._before + time.monotonic() - self._begun
+    def _meet(self, error: StorageUnreachable | DiskFull) -> None:
+        """Write nothing for now; give up when it has been so for too long."""
+        now = self._clock.now()
+        if self._obstacle and type(self._obstacle.error) is type(error):
+            self._obstacle = self._obstacle.again(error, now)
+        else:
+            self._obstacle = Obstacle.met(error, now)
+            self._search = self._search.storage(writable=False)
+            sentence = self._obstacle.sentence(self._plan.patience)
+            self._journal.say(sentence)
+            self._journal.change(state="paused", message=sentence)
+        stopping = self._stop.raised and now - self._obstacle.since > STOPPING_SECONDS
+        if stopping or self._obstacle.is_hopeless(now, self._plan.patience):
+            raise error
+
+    def _tell_of(self, obstacle: Obstacle) -> None:
+        """A full disk can be told in the storage, unless that lies on it, too."""
+        if isinstance(obstacle.error, DiskFull):
+            with contextlib.suppress(StorageUnreachable, DiskFull):
+                self._custody.assure()
+                self._journal.publish()
+
+    def _try_again(self, obstacle: Obstacle) -> None:
+        """Raises what is met again; otherwise all that waited is written, and the search goes on."""
+        if isinstance(obstacle.error, StorageUnreachable):
+            self._custody.regain()
+        self._custody.assure()
+        if self._began:
+            self._adopt(self._ledger.records())
+        self._let_go()
+        self._empty_inbox()
+        self._obstacle = None
+        self._search = self._search.storage(writable=True)
+        self._journal.change(state="paused" if self._search.paused else "running", message=None)
+        seconds = round(self._clock.now() - obstacle.since)
+        self._journal.say(f"All that had waited is written, {seconds} s later; nothing was lost.")
+        kind = "disk_full" if isinstance(obstacle.error, DiskFull) else "storage_lost"
+        self._journal.log(kind, seconds=seconds)
 
 
-def _elapsed_before(ledger: Ledger) -> float:
-    return float((ledger.live or {}).get("elapsed", 0.0))
+def _replaces(newer: Arrival, older: Arrival) -> bool:
+    """Whether an older arrival is a checkpoint that a newer one makes worthless."""
+    same = (newer.number, newer.attempt) == (older.number, older.attempt)
+    return same and isinstance(older.content, Checkpoint)
 
 
-def _smoothed(mean: float | None, seconds: float) -> float:
-    return seconds if mean is None else 0.9 * mean + 0.1 * seconds
+_PAUSED = "The search is paused: running trials go on to their end, and nothing new is begun."
+_STOPPING = "Stopping when the running epochs end; a second Ctrl-C ends at once."
+_STOPPING_NOW = "Stopping at once; every trial goes on later from its last checkpoint."

@@ -16,6 +16,13 @@ class Lost:
 
 
 @dataclass(frozen=True)
+class OutOfMemory:
+    """There was not enough memory; alone on its device the trial may have enough."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class Raised:
     """The training raised an error; trying again would raise it again.
 
@@ -34,25 +41,34 @@ class Arrival:
 
     number: int
     attempt: int
-    content: Report | Lost | Raised
+    content: Report | Lost | OutOfMemory | Raised
 
     @property
     def last(self) -> bool:
         """Whether the attempt is over: nothing more will come from it, its slot is free."""
-        return isinstance(self.content, Result | Stopped | Lost | Raised)
+        return isinstance(self.content, Result | Stopped | Lost | OutOfMemory | Raised)
 
 
 class Executor(Protocol):
     """Runs jobs.  It retries nothing: what becomes of a lost trial the coordinator alone decides."""
 
-    def submit(self, job: Job) -> None:
-        """Begin a job; the coordinator never has more in flight than there are slots."""
+    def capacity(self) -> int:
+        """How many trials can be trained at once now, those included that are."""
+
+    def submit(self, job: Job, *, alone: bool = False) -> None:
+        """Begin a job; the coordinator never has more in flight than there is capacity for.
+
+        alone: it gets its device, or all CPUs of a machine, to itself.
+        """
 
     def poll(self, timeout: float) -> list[Arrival]:
         """What arrived, in order; waits up to ``timeout`` seconds for the first."""
 
     def stop(self, number: int) -> None:
         """Have a trial stop after its epoch: its checkpoint and ``Stopped`` will arrive."""
+
+    def cancel(self, number: int) -> None:
+        """End a trial at once; nothing more arrives from it."""
 
     def close(self) -> None:
         """End whatever still runs."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from fre_hpo import trial
 from fre_hpo.scheduling import failures
-from fre_hpo.scheduling.executor import Arrival, Raised
+from fre_hpo.scheduling.executor import Arrival, OutOfMemory, Raised
 from fre_hpo.trial import Job, Report, StopFlag, TrainingData
 
 
@@ -20,7 +20,10 @@ class InlineExecutor:
         self._reports: Iterator[Report] = iter(())
         self._stop = StopFlag()
 
-    def submit(self, job: Job) -> None:
+    def capacity(self) -> int:
+        return 1
+
+    def submit(self, job: Job, *, alone: bool = False) -> None:
         assert self._job is None, "the inline executor has one slot"
         self._stop = StopFlag()
         self._job = job
@@ -34,7 +37,7 @@ class InlineExecutor:
             self.close()
         return [arrival]
 
-    def _next(self) -> Report | Raised:
+    def _next(self) -> Report | OutOfMemory | Raised:
         try:
             return next(self._reports)
         except Exception as error:
@@ -43,6 +46,10 @@ class InlineExecutor:
     def stop(self, number: int) -> None:
         if self._job is not None and self._job.number == number:
             self._stop.raise_()
+
+    def cancel(self, number: int) -> None:
+        if self._job is not None and self._job.number == number:
+            self.close()
 
     def close(self) -> None:
         self._job = None

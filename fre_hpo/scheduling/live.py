@@ -6,11 +6,14 @@ import os
 import socket
 import time
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 PUBLISH_SECONDS = 2.0
 STALE_SECONDS = 60.0
 """A coordinator on another machine that has published nothing for so long is taken for gone."""
+
+ALIVE = ("running", "paused")
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,10 @@ class RunningTrial:
 
 @dataclass(frozen=True)
 class Live:
-    """The search at one moment.  state: running, or how the coordinator ended (finished, stopped).
-    elapsed: running time in seconds, summed over all starts."""
+    """The search at one moment.  state: running, paused, or how the coordinator ended (finished,
+    stopped).  message: what a person should know, such as a full disk.  elapsed: running time in
+    seconds, summed over all starts.  born: when the coordinator's process began, as its system counts
+    it."""
 
     state: str
     wanted: int
@@ -44,8 +49,10 @@ class Live:
     epochs: int
     running: tuple[RunningTrial, ...] = ()
     epoch_seconds: float | None = None
+    message: str | None = None
     host: str = field(default_factory=socket.gethostname)
     pid: int = field(default_factory=os.getpid)
+    born: str | None = field(default_factory=lambda: _born(os.getpid()))
     time: float = field(default_factory=time.time)
 
     @property
@@ -56,7 +63,7 @@ class Live:
             return None
         waiting = max(self.wanted - self.complete - len(self.running), 0)
         left = [trial.epochs - trial.epoch for trial in self.running] + [self.epochs] * waiting
-        return max(sum(left) / self.slots, max(left, default=0)) * self.epoch_seconds
+        return max(sum(left) / max(self.slots, 1), max(left, default=0)) * self.epoch_seconds
 
     def to_plain(self) -> dict[str, Any]:
         plain = {**vars(self), "running": [vars(trial) for trial in self.running]}
@@ -70,10 +77,10 @@ class Live:
 
     def coordinator_alive(self) -> bool:
         """Whether the coordinator that published this still runs, as far as is known here."""
-        if self.state != "running":
+        if self.state not in ALIVE:
             return False
         if self.host == socket.gethostname():
-            return _process_exists(self.pid)
+            return _process_exists(self.pid) and _born(self.pid) == self.born
         return time.time() - self.time < STALE_SECONDS
 
     def with_trial(self, trial: RunningTrial) -> Live:
@@ -85,6 +92,16 @@ class Live:
 
     def trial(self, number: int) -> RunningTrial:
         return next(t for t in self.running if t.number == number)
+
+
+def _born(pid: int) -> str | None:
+    """When a process began, in the kernel's ticks (proc(5), starttime), so that a number that was
+    given away again is told from it; None for one that has ended, and where there is no /proc."""
+    try:
+        state, *facts = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if state == "Z" else facts[18]
 
 
 def _process_exists(pid: int) -> bool:

@@ -1,5 +1,7 @@
 """Who wants to see a search while it runs: the terminal, later the dashboard's pictures."""
 
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from fre_hpo.scheduling.live import Live
@@ -30,3 +32,25 @@ class Silent:
 
     def trial_ended(self, trial: TrialRecord, live: Live) -> None:
         pass
+
+
+class Together:
+    """Several look.  What one of them cannot write any more, because its terminal was closed or its
+    reader is gone, stops neither the search nor the others."""
+
+    def __init__(self, *observers: Observer) -> None:
+        self._observers = observers
+
+    def say(self, sentence: str) -> None:
+        self._each(lambda observer: observer.say(sentence))
+
+    def moved(self, live: Live) -> None:
+        self._each(lambda observer: observer.moved(live))
+
+    def trial_ended(self, trial: TrialRecord, live: Live) -> None:
+        self._each(lambda observer: observer.trial_ended(trial, live))
+
+    def _each(self, tell: Callable[[Observer], None]) -> None:
+        for observer in self._observers:
+            with suppress(OSError):
+                tell(observer)

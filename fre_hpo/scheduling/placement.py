@@ -1,4 +1,4 @@
-"""Which device a trial trains on, with how many threads, and how many trials run at once.
+"""Which device a trial trains on, with how many threads, how many trials run at once, and where.
 
 ``num_gpus=1`` on a machine without a GPU would wait for ever in silence, and Ray would give every
 worker one thread (design 3.16): so the resources are chosen here, on purpose, and said.
@@ -7,13 +7,15 @@ worker one thread (design 3.16): so the resources are chosen here, on purpose, a
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from fre_hpo.errors import NoResources
 
 MOST_AT_ONCE = 4
-"""Trials at once on CPUs where nothing else is asked for.  Two trials of one thread do half as much again
-as one of two; but what runs at once cannot learn from one another."""
+"""Trials at once on a machine's CPUs where nothing else is asked for.  Two trials of one thread do half as
+much again as one of two; but what runs at once cannot learn from one another."""
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -26,28 +28,73 @@ class Machine:
 
 
 @dataclass(frozen=True)
+class Node:
+    """One machine of a cluster, and what Ray may give away of it."""
+
+    id: str
+    cpus: float
+    gpus: float
+
+
+@dataclass(frozen=True)
 class Placement:
     """device: as torch names it in the worker.  threads: torch's, on the CPU.  cpus_per_trial and
-    gpus_per_trial: what Ray reserves.  parallel: trials at once."""
+    gpus_per_trial: what Ray reserves.  parallel: trials at once with what there is at the start, 0 while a
+    cluster has no CPU yet.  limit: the most that were asked for, None for as many as there is room for."""
 
     device: str
     threads: int
     cpus_per_trial: float
     gpus_per_trial: float
     parallel: int
+    limit: int | None = None
 
     def __str__(self) -> str:
+        if not self.parallel:
+            return "nothing yet, for there is no CPU: trials begin when nodes join"
         trials = "one trial" if self.parallel == 1 else f"{self.parallel} trials"
         if self.device == "cpu":
             threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
             return f"{trials} at a time on the CPU, {threads} each"
-        return f"{trials} at a time on {self.device}{self._share()}"
+        return f"{trials} at a time on {self.device}{self._share()}{self._more()}"
 
     def _share(self) -> str:
         if self.gpus_per_trial in (0, 1):
             return ""
         unit = "of a GPU" if self.gpus_per_trial < 1 else "GPUs"
         return f", {self.gpus_per_trial:g} {unit} each"
+
+    def _more(self) -> str:
+        """A --parallel above what there is must not wait in silence."""
+        if self.limit is None or self.limit <= self.parallel:
+            return ""
+        return f"; up to {self.limit} when GPUs join"
+
+    def cpus_on(self, node: Node) -> float:
+        """What a trial reserves there: a machine smaller than those of the start takes one trial, too."""
+        return min(self.cpus_per_trial, node.cpus)
+
+    def room(self, node: Node) -> int:
+        """How many trials a node trains at once."""
+        if node.cpus <= 0:
+            return 0
+        room = int(node.cpus / self.cpus_on(node) + _ROUNDING)
+        if self.gpus_per_trial:
+            return min(room, _trials_on_gpus(int(node.gpus), self.gpus_per_trial))
+        return room if self.limit else min(room, MOST_AT_ONCE)
+
+    def roomiest(self, nodes: Iterable[Node], load: Mapping[str, int]) -> Node | None:
+        """The node with the most room left; None where no trial can be trained at all.
+
+        load: node -> trials that train there.
+        """
+        fit = [node for node in nodes if self.room(node)]
+        return max(fit, key=lambda node: self.room(node) - load.get(node.id, 0), default=None)
+
+    def largest(self, nodes: Iterable[Node]) -> Node | None:
+        """Where a trial that ran out of memory has the most to itself."""
+        fit = [node for node in nodes if self.room(node)]
+        return max(fit, key=lambda node: (node.gpus, node.cpus), default=None)
 
 
 def place(
@@ -68,13 +115,12 @@ def place(
             problem="The inline executor trains one trial at a time: leave --parallel away, or use "
             "--executor ray."
         )
+    limit = 1 if one_slot or (chosen == "mps" and not parallel) else parallel
     if chosen == "cuda":
-        return _on_gpus(machine, 1 if one_slot else parallel, gpus_per_trial or 1.0)
+        return _on_gpus(machine, limit, gpus_per_trial or 1.0)
     if gpus_per_trial:
         raise NoResources(problem="--gpus-per-trial needs a GPU, and none is used: leave it away.")
-    if chosen == "mps":
-        return _on_cpus(machine, chosen, parallel or 1)
-    return _on_cpus(machine, chosen, 1 if one_slot else parallel)
+    return _on_cpus(machine, chosen, limit)
 
 
 def _device(machine: Machine, wanted: str) -> str:
@@ -87,27 +133,33 @@ def _device(machine: Machine, wanted: str) -> str:
     return wanted
 
 
-def _on_cpus(machine: Machine, device: str, parallel: int | None) -> Placement:
-    trials = parallel or min(machine.cpus, MOST_AT_ONCE)
+def _on_cpus(machine: Machine, device: str, limit: int | None) -> Placement:
+    if not machine.cpus:
+        return Placement(device, 1, 1, 0, 0, limit)
+    trials = limit or min(machine.cpus, MOST_AT_ONCE)
     threads = max(machine.cpus // trials, 1)
-    return Placement(device, threads, min(threads, machine.cpus / trials), 0, trials)
+    return Placement(device, threads, min(threads, machine.cpus / trials), 0, trials, limit)
 
 
-def _on_gpus(machine: Machine, parallel: int | None, share: float) -> Placement:
+def _on_gpus(machine: Machine, limit: int | None, share: float) -> Placement:
     if share > 1 and share % 1:
         raise NoResources(
             problem=f"--gpus-per-trial {share:g} cannot be placed: a trial takes a part of one "
             "GPU, or whole ones."
         )
-    room = machine.gpus * int(1 / share) if share < 1 else machine.gpus // int(share)
+    room = _trials_on_gpus(machine.gpus, share)
     if room < 1:
         raise NoResources(
             problem=f"--gpus-per-trial {share:g} asks for more GPUs than there are "
             f"({machine.gpus}): use a smaller number."
         )
-    trials = parallel or room
-    threads = max(machine.cpus // max(min(trials, room), 1), 1)
-    return Placement("cuda", threads, min(1, machine.cpus / trials), share, trials)
+    trials = min(limit or room, room)
+    threads = max(machine.cpus // trials, 1)
+    return Placement("cuda", threads, min(1, machine.cpus / trials), share, trials, limit)
+
+
+def _trials_on_gpus(gpus: int, share: float) -> int:
+    return gpus * int(1 / share) if share < 1 else gpus // int(share)
 
 
 def usable_cpus() -> int:

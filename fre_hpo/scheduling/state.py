@@ -38,10 +38,11 @@ class Ask:
 
 @dataclass(frozen=True)
 class Dispatch:
-    """Hand a queued trial to the executor, as this attempt."""
+    """Hand a queued trial to the executor, as this attempt; ``alone``: with its device to itself."""
 
     number: int
     attempt: int
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,10 @@ class Search:
 
     queued: trials with parameters that wait for a slot, in order.  running: number -> attempt in
     flight.  attempts: number -> attempts begun so far.  losses: number -> workers lost in this run.
-    halting: begin nothing more and end with that outcome once nothing runs, or as complete if all
-    that was wanted is there by then.
+    alone: trials that ran out of memory, to be trained while nothing else is.  halting: begin nothing
+    more and end with that outcome once nothing runs, or as complete if all that was wanted is there by
+    then.  paused: begin nothing more, and stay.  writable: False while the storage is gone: what
+    cannot be written down is not begun, and nothing ends.
     """
 
     wanted: int
@@ -81,20 +84,32 @@ class Search:
     losses: Mapping[int, int] = field(default_factory=_empty)
     failures: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     diverged: int = 0
+    alone: frozenset[int] = frozenset()
     halting: Outcome | None = None
+    paused: bool = False
+    writable: bool = True
 
     # --- deciding -------------------------------------------------------------------------------
 
     def decide(self) -> Decision:
+        if not self.writable:
+            return Wait()
         outcome = Outcome.COMPLETE if self.complete >= self.wanted else self.halting
         if outcome:
             return Wait() if self.running else End(outcome)
-        if len(self.running) >= self.slots or self._in_flight_suffice():
+        if self.paused or self._full() or self._in_flight_suffice():
             return Wait()
-        if self.queued:
-            number = self.queued[0]
-            return Dispatch(number, self.attempts.get(number, 0) + 1)
-        return Ask()
+        return self._next_in_queue() if self.queued else Ask()
+
+    def _next_in_queue(self) -> Decision:
+        number = self.queued[0]
+        attempt = self.attempts.get(number, 0) + 1
+        if number not in self.alone:
+            return Dispatch(number, attempt)
+        return Wait() if self.running else Dispatch(number, attempt, alone=True)
+
+    def _full(self) -> bool:
+        return len(self.running) >= self.slots or not self.alone.isdisjoint(self.running)
 
     def _in_flight_suffice(self) -> bool:
         return self.complete + len(self.running) >= self.wanted
@@ -106,6 +121,13 @@ class Search:
     def may_retry(self, number: int) -> bool:
         """Whether a trial whose worker was lost now is to go on, or has been lost too often."""
         return self.losses.get(number, 0) < self.retries
+
+    def may_retry_alone(self, number: int) -> bool:
+        """Whether a trial that ran out of memory now has not been trained alone yet."""
+        return number not in self.alone
+
+    def knows(self, number: int) -> bool:
+        return number in self.running or number in self.queued
 
     # --- what happened --------------------------------------------------------------------------
 
@@ -132,18 +154,33 @@ class Search:
             losses=_with(self.losses, number, self.losses.get(number, 0) + 1),
         )
 
+    def out_of_memory(self, number: int) -> Search:
+        """A trial goes on once more, while nothing else is trained."""
+        return replace(
+            self,
+            running=_without(self.running, number),
+            queued=(number, *self.queued),
+            alone=self.alone | {number},
+        )
+
     def put_back(self, number: int) -> Search:
         """A trial was stopped on request; it goes on in a later run."""
         return replace(self, running=_without(self.running, number))
 
     def completed(self, number: int) -> Search:
+        return replace(self.discarded(number), complete=self.complete + 1, diverged=0)
+
+    def discarded(self, number: int) -> Search:
+        """Somebody else ended a trial that ran or waited; one more will be asked for in its place."""
         return replace(
-            self, running=_without(self.running, number), complete=self.complete + 1, diverged=0
+            self,
+            running=_without(self.running, number),
+            queued=tuple(n for n in self.queued if n != number),
         )
 
     def failed(self, number: int, kind: str, *, diverged: bool = False) -> Search:
         """A trial ended without a value; one more will be asked for in its place."""
-        ended = replace(self, running=_without(self.running, number))
+        ended = self.discarded(number)
         if diverged:
             ended = replace(ended, diverged=self.diverged + 1)
             hopeless = ended.diverged >= DIVERGED_IN_A_ROW
@@ -152,6 +189,21 @@ class Search:
             ended = replace(ended, failures=_with(self.failures, kind, alike))
             hopeless = alike >= ALIKE_FAILURES
         return ended.halt(Outcome.FAILING) if hopeless else ended
+
+    def with_complete(self, complete: int) -> Search:
+        """So many trials were complete before."""
+        return replace(self, complete=complete)
+
+    def with_slots(self, slots: int) -> Search:
+        """So many trials can be trained at once now; what runs already is left alone."""
+        return replace(self, slots=slots)
+
+    def pause(self, paused: bool) -> Search:
+        return replace(self, paused=paused)
+
+    def storage(self, *, writable: bool) -> Search:
+        """The storage is gone, or there again."""
+        return replace(self, writable=writable)
 
     def halt(self, outcome: Outcome) -> Search:
         """Begin nothing more; the first reason to halt is the one that counts."""

@@ -15,6 +15,8 @@ from fre_hpo.data import Dataset
 from fre_hpo.errors import (
     BadValue,
     FreHpoError,
+    OtherHome,
+    OtherStorage,
     StudyHeld,
     UsageError,
     nearest,
@@ -25,9 +27,10 @@ from fre_hpo.service.request import Request
 from fre_hpo.settings import Settings
 from fre_hpo.study import recipe
 from fre_hpo.study.charter import Charter
-from fre_hpo.study.connection import Connection
+from fre_hpo.study.connection import Connection, parse_url
+from fre_hpo.study.folder import StudyFolder
 from fre_hpo.study.ledger import Ledger
-from fre_hpo.study.lock import CoordinatorLock, coordinator_lock
+from fre_hpo.study.lock import CoordinatorLock, Holder, coordinator_lock
 from fre_hpo.study.recipe import Recipe, Resolved
 from fre_hpo.study.space import Fixed, written
 from fre_hpo.study.spec import Spec
@@ -40,7 +43,7 @@ DEFAULT_METHOD = "fre"
 class Preparation:
     """A start that can go ahead.  resolved: spec and number of trials; overrides: all that led to it,
     those of the stored study included; points: the enqueued ones, checked; inherited: the overrides of
-    earlier starts that this one did not repeat."""
+    earlier starts that this one did not repeat; exists: whether the study is in the storage."""
 
     name: str
     recipe: Recipe
@@ -51,6 +54,7 @@ class Preparation:
     points: tuple[dict[str, int | float], ...]
     progress: Progress
     inherited: dict[str, Any]
+    exists: bool
 
     @property
     def spec(self) -> Spec:
@@ -71,11 +75,14 @@ class Progress:
 
 @dataclass(frozen=True)
 class Stored:
-    """What a study that exists already says: wanted is the total that was asked for last."""
+    """What a study that exists already says: wanted is the total that was asked for last; home the
+    folder, with its host, that it was run with; begun whether it has trials."""
 
     charter: Charter
     complete: int
     wanted: int
+    home: str | None
+    begun: bool
 
 
 def check(request: Request, settings: Settings) -> Preparation:
@@ -96,18 +103,19 @@ def live_of(ledger: Ledger) -> Live | None:
 
 
 @contextmanager
-def held(connection: Connection, name: str) -> Iterator[CoordinatorLock]:
+def held(settings: Settings, name: str) -> Iterator[CoordinatorLock]:
     """The study's lock; raises StudyHeld, which names the holder."""
-    lock = coordinator_lock(connection.url, name)
+    lock = coordinator_lock(parse_url(settings.storage), name)
     if not lock.acquire():
-        live = live_of(Ledger.open(connection, name)) if Ledger.exists(connection, name) else None
-        raise StudyHeld(
-            study=name, host=live.host if live else "a host", pid=live.pid if live else "unknown"
-        )
+        raise _held_error(name, lock.holder() or Holder.unknown())
     try:
         yield lock
     finally:
         lock.release()
+
+
+def _held_error(name: str, holder: Holder) -> StudyHeld:
+    return StudyHeld(study=name, host=holder.host, pid=holder.pid or "unknown")
 
 
 def _stored(settings: Settings, name: str) -> Stored | None:
@@ -115,12 +123,27 @@ def _stored(settings: Settings, name: str) -> Stored | None:
     connection = Connection(settings.storage, create=False)
     if not Ledger.exists(connection, name):
         return None
+    holder = coordinator_lock(connection.url, name).holder()
+    if holder is not None:
+        raise _held_error(name, holder)
     ledger = Ledger.open(connection, name)
-    live = live_of(ledger)
-    if live is not None and live.coordinator_alive():
-        raise StudyHeld(study=name, host=live.host, pid=live.pid)
-    complete = sum(record.counts for record in ledger.records())
-    return Stored(ledger.charter, complete, ledger.wanted)
+    records = ledger.records()
+    complete = sum(record.counts for record in records)
+    begun = any(record.begun for record in records)
+    return Stored(ledger.charter, complete, ledger.wanted, ledger.home, begun)
+
+
+def _refuse_strange_folder(
+    request: Request, name: str, stored: Stored | None, settings: Settings
+) -> None:
+    """Home and storage belong together (design 3.18): raises OtherStorage and OtherHome."""
+    folder = StudyFolder(settings.study_folder(name))
+    identity = folder.identity
+    if identity is None:
+        if stored and stored.begun and not request.new_home:
+            raise OtherHome(study=name, theirs=stored.home, ours=settings.home)
+    elif stored is None or identity["id"] != stored.charter.id:
+        raise OtherStorage(folder=folder.path, theirs=identity["storage"])
 
 
 def study_name(request: Request, found: Recipe) -> str:
@@ -141,6 +164,7 @@ def prepare(
 
     Raises DifferentStudy, NotTheStudysData and everything that recipes and data sets raise.
     """
+    _refuse_strange_folder(request, name, stored, settings)
     charter = stored.charter if stored else None
     method = request.method or (charter.spec.method if charter else DEFAULT_METHOD)
     earlier = charter.overrides if charter else {}
@@ -165,6 +189,7 @@ def prepare(
         points=points,
         progress=Progress(complete, request.trials or wanted or resolved.trials),
         inherited={k: v for k, v in earlier.items() if k not in request.overrides},
+        exists=stored is not None,
     )
 
 

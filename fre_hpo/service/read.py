@@ -39,17 +39,19 @@ def open_ledger(settings: Settings, study: str) -> Ledger:
 def list_studies(settings: Settings) -> list[dict[str, Any]]:
     """The status of every study in the storage."""
     connection = Connection(settings.storage, create=False)
-    return [summary(Ledger.open(connection, name)) for name in study_names(connection)]
+    return [summary(settings, Ledger.open(connection, n)) for n in study_names(connection)]
 
 
 def status(settings: Settings, study: str) -> dict[str, Any]:
-    return summary(open_ledger(settings, study))
+    return summary(settings, open_ledger(settings, study))
 
 
-def summary(ledger: Ledger) -> dict[str, Any]:
-    """What ``status -f json`` prints."""
+def summary(settings: Settings, ledger: Ledger) -> dict[str, Any]:
+    """What ``status -f json`` prints; disk_bytes: what the study takes in this home folder, None
+    where its files are not here."""
     live = live_of(ledger)
     alive = live is not None and live.coordinator_alive()
+    folder = StudyFolder(settings.study_folder(ledger.name))
     records = _records(ledger, alive=alive)
     best = best_of(records)
     complete = sum(r.counts for r in records)
@@ -64,12 +66,20 @@ def summary(ledger: Ledger) -> dict[str, Any]:
         "best": None if best is None else _point(best),
         "eta_seconds": live.eta_seconds if live is not None and alive else None,
         "coordinator": {"host": live.host, "pid": live.pid} if live is not None and alive else None,
+        "message": live.message if live is not None and alive else None,
+        "disk_bytes": folder.size() if own_folder(folder, ledger) else None,
     }
 
 
+def own_folder(folder: StudyFolder, ledger: Ledger) -> bool:
+    """Whether a folder is this study's, and not that of another one of its name."""
+    identity = folder.identity
+    return identity is not None and identity["id"] == ledger.charter.id
+
+
 def _state(live: Live | None, *, alive: bool, done: bool) -> str:
-    if alive:
-        return "running"
+    if alive and live is not None:
+        return live.state
     if done:
         return "finished"
     return "stopped" if live is not None and live.state == "stopped" else "interrupted"
@@ -107,6 +117,9 @@ def delete(settings: Settings, study: str) -> None:
     """Remove a study from the storage and its folder from the home; raises StudyHeld while it runs."""
     connection = Connection(settings.storage, create=False)
     ledger = Ledger.open(connection, study)
-    with held(connection, study):
+    with held(settings, study):
+        folder = StudyFolder(settings.study_folder(study))
+        ours = own_folder(folder, ledger)
         ledger.delete()
-        StudyFolder(settings.study_folder(study)).delete()
+        if ours:
+            folder.delete()

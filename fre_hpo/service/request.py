@@ -14,7 +14,8 @@ from fre_hpo.errors import BadValue
 class Request:
     """The flags of ``fre-hpo start``; None means not given, and then the stored study's value counts, or
     the recipe's.  overrides: ``--set`` and the flags that stand for a key (epochs, seed).  enqueue: known
-    points to try first."""
+    points to try first.  storage_patience: seconds.  new_home: go on without the files that an earlier
+    start left in another home folder."""
 
     dataset: str
     method: str | None = None
@@ -30,6 +31,8 @@ class Request:
     ray_address: str | None = None
     gpus_per_trial: float | None = None
     retries: int = 3
+    storage_patience: float = 600.0
+    new_home: bool = False
 
     def __post_init__(self) -> None:
         for name in ("trials", "hours", "parallel", "gpus_per_trial"):

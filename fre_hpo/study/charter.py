@@ -11,11 +11,12 @@ from fre_hpo.study.spec import Spec, differences
 
 @dataclass(frozen=True)
 class Charter:
-    """spec: all that decides the result.  overrides: the ``--set`` values, flags included, that led
-    from the recipe to it; a later start that does not repeat them means them too.  fingerprint: of
-    the data.  recipe, data_folder: where they were found, for a start from elsewhere.  versions: of
-    the libraries that created the study."""
+    """id: tells the study from any other of its name.  spec: all that decides the result.  overrides:
+    the ``--set`` values, flags included, that led from the recipe to it; a later start that does not
+    repeat them means them too.  fingerprint: of the data.  recipe, data_folder: where they were found,
+    for a start from elsewhere.  versions: of the libraries that created the study."""
 
+    id: str
     spec: Spec
     overrides: dict[str, Any]
     fingerprint: str

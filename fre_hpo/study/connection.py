@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import optuna
 from sqlalchemy import create_engine, inspect
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.exc import (
     ArgumentError,
     DatabaseError,
@@ -19,7 +20,13 @@ from sqlalchemy.exc import (
     OperationalError,
 )
 
-from fre_hpo.errors import BadValue, StorageNotOurs, StorageUnreachable
+from fre_hpo.errors import (
+    BadValue,
+    DiskFull,
+    FreHpoError,
+    StorageNotOurs,
+    StorageUnreachable,
+)
 from fre_hpo.settings import masked
 
 SQLITE_BUSY_SECONDS = 60
@@ -29,7 +36,12 @@ KEEPALIVES = {
     "keepalives_idle": 5,
     "keepalives_interval": 2,
     "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,  # milliseconds
 }
+_TRANSACTION_TIMEOUT = "-c idle_in_transaction_session_timeout=15000"
+"""A coordinator that is halted in the middle of a write would otherwise block the next one."""
+_ROOM = 1 << 20
+"""A disk with fewer bytes free than this is full, when SQLite complains of its files."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -76,9 +88,18 @@ def reaching(function: Callable[P, T]) -> Callable[P, T]:
             if cause is None:
                 raise
             owner: Any = args[0]
-            raise unreachable(owner.url, cause) from error
+            raise _trouble(owner.url, cause) from error
 
     return wrapped
+
+
+def _trouble(url: URL, cause: BaseException) -> FreHpoError:
+    code = getattr(getattr(cause, "orig", None), "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
+        folder = Path(url.database or "").absolute().parent
+        if code == sqlite3.SQLITE_FULL or shutil.disk_usage(folder).free < _ROOM:
+            return DiskFull(path=url.database)
+    return unreachable(url, cause)
 
 
 def unreachable(url: URL, cause: BaseException) -> StorageUnreachable:
@@ -88,9 +109,15 @@ def unreachable(url: URL, cause: BaseException) -> StorageUnreachable:
 def _connection_error(error: BaseException) -> BaseException | None:
     """The error about the connection that an error came from, if there is one."""
     cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, OperationalError | InterfaceError):
+    while cause is not None and not _is_connection_error(cause):
         cause = cause.__cause__
     return cause
+
+
+def _is_connection_error(error: BaseException) -> bool:
+    """``connection_invalidated``: psycopg2 tells some broken connections as plain errors."""
+    broken = isinstance(error, DBAPIError) and error.connection_invalidated
+    return broken or isinstance(error, OperationalError | InterfaceError)
 
 
 def _first_line(error: BaseException) -> str:
@@ -109,10 +136,19 @@ class Connection:
     def __init__(self, url_text: str, *, create: bool) -> None:
         self.url = parse_url(url_text)
         self.shown = masked(text_of(self.url))
-        self.storage = self._open(create)
+        self._database = self._open(create)
+        self.storage: optuna.storages.BaseStorage | None = None
+        if self._database is not None:
+            self.storage = optuna.storages.get_storage(self._database)
+
+    @property
+    def engine(self) -> Engine:
+        """SQLAlchemy's engine under the storage, which must be there."""
+        assert self._database is not None
+        return self._database.engine
 
     @reaching
-    def _open(self, create: bool) -> optuna.storages.BaseStorage | None:
+    def _open(self, create: bool) -> optuna.storages.RDBStorage | None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         if is_sqlite(self.url) and not self._sqlite_file(create):
             return None
@@ -142,13 +178,12 @@ class Connection:
         return True
 
 
-def _storage(url: URL, create: bool) -> optuna.storages.BaseStorage | None:
+def _storage(url: URL, create: bool) -> optuna.storages.RDBStorage | None:
     if not create and not _has_tables(url):
         return None
-    storage = optuna.storages.RDBStorage(
+    return optuna.storages.RDBStorage(
         text_of(url), engine_kwargs=_engine_options(url), skip_table_creation=not create
     )
-    return optuna.storages.get_storage(storage)
 
 
 def _has_tables(url: URL) -> bool:
@@ -169,5 +204,10 @@ def _engine_options(url: URL) -> dict[str, Any]:
         "pool_pre_ping": True,
         "pool_size": 1,
         "max_overflow": 2,
-        "connect_args": dict(KEEPALIVES),
+        "connect_args": {**KEEPALIVES, **_options(url)},
     }
+
+
+def _options(url: URL) -> dict[str, str]:
+    """Ours, unless the URL names options of its own, which would replace them."""
+    return {} if "options" in url.query else {"options": _TRANSACTION_TIMEOUT}

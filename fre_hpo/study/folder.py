@@ -1,36 +1,77 @@
 """A study's folder: checkpoints, full curves, confusion matrices, trained networks, the event log.
 
 Whatever is replaced is written beside it, flushed to the disk and renamed, so that a reader or a
-crash never meets half a file.
+crash never meets half a file.  A disk that is full raises DiskFull and leaves what was there; every
+write may then be called again.
 """
 
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from fre_hpo.errors import DiskFull
 from fre_hpo.study.records import now
+
+_LONGEST_ROW = 4096
+
+
+@contextmanager
+def room_for(path: Path) -> Iterator[None]:
+    """Raise DiskFull, which names the file, for the system's errors that mean it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(path=path) from error
+        raise
 
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace a file as a whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with room_for(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _beside(path, content) as partial:
+            partial.replace(path)
+
+
+@contextmanager
+def _beside(path: Path, content: bytes) -> Iterator[Path]:
+    """The content on the disk, under a name from which it only has to be renamed."""
     partial = path.with_name(path.name + ".part")
     try:
         with partial.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        partial.replace(path)
+        yield partial
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def append_whole(path: Path, line: bytes) -> None:
+    """Append a line, all of it or nothing; what a crash cut short before stays a line of its own."""
+    with room_for(path), path.open("ab+", buffering=0) as file:
+        size = file.seek(0, os.SEEK_END)
+        torn = size > 0 and not _ends_with_newline(file)
+        whole = b"\n" + line if torn else line
+        try:
+            written = file.write(whole)
+            if written != len(whole):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            file.truncate(size)
+            raise
 
 
 class TrialFolder:
@@ -48,9 +89,12 @@ class TrialFolder:
 
     def save_checkpoint(self, data: bytes) -> None:
         """Keep the newest checkpoint and the one before it."""
-        if self.checkpoint.exists():
-            self.checkpoint.replace(self.previous_checkpoint)
-        write_atomically(self.checkpoint, data)
+        with room_for(self.checkpoint):
+            self.path.mkdir(parents=True, exist_ok=True)
+            with _beside(self.checkpoint, data) as partial:
+                if self.checkpoint.exists():
+                    self.checkpoint.replace(self.previous_checkpoint)
+                partial.replace(self.checkpoint)
 
     def checkpoints(self) -> list[Path]:
         """Those that there are, the newest first."""
@@ -72,8 +116,15 @@ class TrialFolder:
         write_atomically(self.curve, _csv([header, *rows]).encode())
 
     def append_curve(self, row: Sequence[Any]) -> None:
-        with self.curve.open("a", encoding="utf-8", newline="") as file:
-            file.write(_csv([row]))
+        """Append an epoch's row; one that is the last already is not repeated."""
+        if self._last_epoch() != str(row[0]):
+            append_whole(self.curve, _csv([row]).encode())
+
+    def _last_epoch(self) -> str:
+        with self.curve.open("rb") as file:
+            file.seek(max(file.seek(0, os.SEEK_END) - _LONGEST_ROW, 0))
+            lines = file.read().decode(errors="replace").splitlines()
+        return lines[-1].partition(",")[0] if lines else ""
 
     def read_curve(self) -> list[dict[str, str]]:
         """The whole lines of the curve, by column."""
@@ -108,7 +159,7 @@ def _csv(rows: Iterable[Iterable[Any]]) -> str:
     return text.getvalue()
 
 
-def _ends_with_newline(file: BinaryIO) -> bool:
+def _ends_with_newline(file: BinaryIO | FileIO) -> bool:
     file.seek(-1, os.SEEK_END)
     return file.read(1) == b"\n"
 
@@ -119,18 +170,52 @@ class StudyFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.events = path / "events.jsonl"
+        self._identity = path / "study.json"
 
     def trial(self, number: int) -> TrialFolder:
         return TrialFolder(self.path / "trials" / str(number))
 
     def log(self, event: str, **facts: Any) -> None:
-        """Append one line to the event log; a line that a crash cut short stays a line of its own."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        """Append one line to the event log."""
         line = json.dumps({"time": now(), "event": event, **facts}) + "\n"
-        with self.events.open("ab+") as file:
-            if file.tell() and not _ends_with_newline(file):
-                line = "\n" + line
-            file.write(line.encode())
+        with room_for(self.events):
+            self.path.mkdir(parents=True, exist_ok=True)
+        append_whole(self.events, line.encode())
+
+    def trials_logged(self, event: str) -> set[int]:
+        """The trials of which an event stands in the log."""
+        if not self.events.exists():
+            return set()
+        found = set()
+        with self.events.open(encoding="utf-8") as file:
+            for line in file:
+                if f'"event": "{event}"' in line and line.endswith("}\n"):
+                    found.add(int(json.loads(line)["trial"]))
+        return found
+
+    def identify(self, study_id: str, storage: str) -> None:
+        """Record which study the folder belongs to; ``storage`` without its password."""
+        write_atomically(self._identity, json.dumps({"id": study_id, "storage": storage}).encode())
+
+    @property
+    def identity(self) -> dict[str, str] | None:
+        """id and storage of the study that the folder belongs to; None where there is none."""
+        if not self._identity.exists():
+            return None
+        identity: dict[str, str] = json.loads(self._identity.read_text(encoding="utf-8"))
+        return identity
+
+    def size(self) -> int:
+        """Bytes that the folder takes on the disk."""
+        return sum(_size(path) for path in self.path.rglob("*"))
 
     def delete(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _size(path: Path) -> int:
+    """0 for what was removed meanwhile."""
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except FileNotFoundError:
+        return 0

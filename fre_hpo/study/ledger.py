@@ -1,39 +1,77 @@
 """The ledger: a study's trials in the storage.  Together with its neighbours it alone knows Optuna.
 
 One coordinator writes; every method that reaches the database raises StorageUnreachable when it is
-gone.
+gone.  Whatever writes may then be called again: a write whose answer was lost is taken for done, and
+a row that was made without an answer is found among those that run.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import optuna
 from optuna.distributions import FloatDistribution, IntDistribution
-from optuna.exceptions import ExperimentalWarning
+from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
 from optuna.study import StudyDirection
 from optuna.trial import Trial, TrialState
 
-from fre_hpo.errors import StorageNotOurs, StudyNotFound, nearest
-from fre_hpo.study import records
+from fre_hpo.errors import EndedElsewhere, StorageNotOurs, StudyGone, StudyNotFound, nearest
+from fre_hpo.study import fault, records
 from fre_hpo.study.charter import Charter
 from fre_hpo.study.connection import Connection, reaching
+from fre_hpo.study.fence import GENERATION, Fence
+from fre_hpo.study.order import ORDER, Order
 from fre_hpo.study.records import TrialRecord, record
 from fre_hpo.study.sampler import DRAW, SeededTPE, distributions
 from fre_hpo.study.spec import Spec
 
 CHARTER = "charter"
+HOME = "home"
 TARGET = "target"
 LIVE = "live"
 CURVE_POINTS = 200
 """Points of a trial's curve that are stored; more slow every poll of a dashboard (design 3.8)."""
 
 Number = int | float
+P = ParamSpec("P")
 T = TypeVar("T")
+
+
+def of_study(method: Callable[Concatenate[Ledger, P], T]) -> Callable[Concatenate[Ledger, P], T]:
+    """A call that reaches the storage, and raises StudyGone when the study was deleted from it."""
+
+    @functools.wraps(method)
+    def wrapped(ledger: Ledger, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return method(ledger, *args, **kwargs)
+        except KeyError as error:
+            if ledger.gone:
+                raise StudyGone(study=ledger.name) from error
+            raise
+
+    return reaching(wrapped)
+
+
+def writing(
+    method: Callable[Concatenate[Ledger, int, P], T],
+) -> Callable[Concatenate[Ledger, int, P], T]:
+    """A write to one trial: reaches the storage, and raises EndedElsewhere when somebody else, in
+    the dashboard for example, has told the trial."""
+
+    @functools.wraps(method)
+    def wrapped(ledger: Ledger, number: int, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return method(ledger, number, *args, **kwargs)
+        except UpdateFinishedTrialError as error:
+            state = ledger.state(number)
+            raise EndedElsewhere(number=number, state=state) from error
+
+    return of_study(wrapped)
 
 
 @dataclass(frozen=True)
@@ -62,11 +100,16 @@ class Ledger:
 
     def __init__(self, connection: Connection, name: str, study: optuna.Study) -> None:
         self.url = connection.url
+        self.shown = connection.shown
         self.name = name
+        self._connection = connection
+        self._generation: str | None = None
+        self._identity: str | None = None
         self._study = study
         self._storage: optuna.storages.BaseStorage = study._storage
         self._study_id = study._study_id
         self.charter = Charter.from_plain(self._attribute(CHARTER))
+        self._identity = self.charter.id
         self._study.sampler = SeededTPE(self.charter.spec)
 
     # --- opening --------------------------------------------------------------------------------
@@ -90,7 +133,7 @@ class Ledger:
     def exists(connection: Connection, name: str) -> bool:
         return name in _names(connection)
 
-    @reaching
+    @of_study
     def delete(self) -> None:
         """Remove the study and all its trials from the storage."""
         self._storage.delete_study(self._study_id)
@@ -106,11 +149,11 @@ class Ledger:
         """The total of complete trials that was asked for last."""
         return int(self._attribute(TARGET) or 0)
 
-    @reaching
+    @of_study
     def want(self, trials: int) -> None:
         self._study.set_user_attr(TARGET, trials)
 
-    @reaching
+    @of_study
     def set_live(self, live: dict[str, Any]) -> None:
         """Publish what is going on right now, for readers on any machine."""
         self._study.set_user_attr(LIVE, live)
@@ -120,30 +163,91 @@ class Ledger:
         live: dict[str, Any] | None = self._attribute(LIVE)
         return live
 
-    @reaching
+    @property
+    def home(self) -> str | None:
+        """The home folder, with its host, that the study was run with last."""
+        home: str | None = self._attribute(HOME)
+        return home
+
+    @of_study
+    def set_home(self, home: str) -> None:
+        self._study.set_user_attr(HOME, home)
+
+    @property
+    def order(self) -> Order:
+        """What somebody asks of the coordinator, from anywhere."""
+        return Order.from_plain(self._attribute(ORDER))
+
+    @of_study
+    def give(self, order: Order) -> None:
+        self._study.set_user_attr(ORDER, order.to_plain())
+
+    @of_study
     def _attribute(self, key: str) -> Any:
-        return self._storage.get_study_user_attrs(self._study_id).get(key)
+        attributes = self._storage.get_study_user_attrs(self._study_id)
+        if self._is_another(attributes):
+            raise StudyGone(study=self.name)
+        return attributes.get(key)
+
+    @property
+    def gone(self) -> bool:
+        """Whether the study was deleted since it was opened."""
+        try:
+            return self._is_another(self._storage.get_study_user_attrs(self._study_id))
+        except KeyError:
+            return True
+
+    def _is_another(self, attributes: dict[str, Any]) -> bool:
+        """SQLite gives the next study the number of one that was deleted."""
+        return self._identity not in (None, attributes.get(CHARTER, {}).get("id"))
+
+    # --- who may write --------------------------------------------------------------------------
+
+    @of_study
+    def take_over(self) -> None:
+        """Make this process the study's coordinator, once it holds the lock: whoever was it before
+        can write no more, even if it does not know yet (LockLost)."""
+        count = int((self._attribute(GENERATION) or "0").rpartition("/")[2])
+        generation = f"{self.charter.id}/{count + 1}"
+        self._study.set_user_attr(GENERATION, generation)
+        self._generation = generation
+        Fence(self._connection.engine, self.name, self._study_id, generation)
+
+    @property
+    def in_charge(self) -> bool:
+        """Whether nobody took over since this process did."""
+        return bool(self._attribute(GENERATION) == self._generation)
 
     # --- trials ---------------------------------------------------------------------------------
 
-    @reaching
+    @of_study
     def records(self) -> list[TrialRecord]:
         """Every row, by number."""
         return [record(trial) for trial in self._study.get_trials(deepcopy=False)]
 
-    @reaching
+    @of_study
+    def state(self, number: int) -> str:
+        """Optuna's name of a trial's state."""
+        return self._storage.get_trial(self._id(number)).state.name
+
+    @of_study
     def ask(self) -> Asked:
         """A new trial, or the next enqueued one, with all its parameters in the storage."""
-        return self._with_parameters(self._study.ask())
+        trial = self._study.ask()
+        fault.point("row-made")
+        asked = self._with_parameters(trial)
+        fault.point("asked")
+        return asked
 
-    @reaching
+    @writing
     def ask_again(self, number: int) -> Asked:
-        """A trial that an earlier coordinator left running; a half-asked one is finished from its
-        own draw, never with a value from another (design 3.5)."""
+        """A trial that an earlier coordinator left running or waiting; a half-asked one is finished
+        from its own draw, never with a value from another (design 3.5)."""
         self._study.get_trials(deepcopy=False)  # Optuna's cache writes only to rows it has read
+        self._storage.set_trial_state_values(self._id(number), TrialState.RUNNING)
         return self._with_parameters(Trial(self._study, self._id(number)))
 
-    @reaching
+    @of_study
     def enqueue(self, parameters: Mapping[str, Number]) -> None:
         """Have a known point tried before what TPE proposes; parameters not given are drawn."""
         self._study.enqueue_trial(dict(parameters), skip_if_exists=True)
@@ -159,7 +263,7 @@ class Ledger:
         attempts = int(trial.user_attrs.get(records.ATTEMPTS, 0))
         return Asked(trial.number, dict(trial.params), seed, attempts)
 
-    @reaching
+    @writing
     def begin_attempt(self, number: int, attempt: int) -> None:
         """Note an attempt before it is begun; the first one's time stays the trial's start."""
         trial = Trial(self._study, self._id(number))
@@ -167,19 +271,33 @@ class Ledger:
             trial.set_user_attr(records.STARTED_AT, records.now())
         trial.set_user_attr(records.ATTEMPTS, attempt)
 
-    @reaching
+    @writing
     def set_worker(self, number: int, worker: str) -> None:
         """Note who trains the trial now."""
         self._storage.set_trial_user_attr(self._id(number), records.WORKER, worker)
 
-    @reaching
+    @writing
     def report(self, number: int, epoch: int, miou: float) -> None:
         """One point of the curve; one that exists is overwritten, which ``Trial.report`` would not
         do."""
         if is_curve_point(epoch, self.spec.training.epochs):
             self._storage.set_trial_intermediate_value(self._id(number), epoch, miou)
 
-    @reaching
+    @writing
+    def report_missing(self, number: int, curve: Mapping[int, float]) -> None:
+        """The points of a curve (epoch -> mIoU) that the storage lacks, because it could not be
+        reached when they came and their coordinator ended before it could be."""
+        stored = self._storage.get_trial(self._id(number)).intermediate_values
+        for epoch, miou in curve.items():
+            if epoch not in stored:
+                self.report(number, epoch, miou)
+
+    @writing
+    def put_back(self, number: int) -> None:
+        """A trial that is not trained now and goes on at the next start."""
+        self._storage.set_trial_state_values(self._id(number), TrialState.WAITING)
+
+    @writing
     def complete(
         self,
         number: int,
@@ -189,24 +307,38 @@ class Ledger:
         class_iou: dict[str, float | None],
     ) -> None:
         """Tell a trial's value; what belongs to it is written before, for it is immutable after."""
-        trial_id = self._id(number)
         facts = {
             records.BEST_EPOCH: best_epoch,
             records.EPOCHS: epochs,
             records.CLASS_IOU: class_iou,
             records.FINISHED_AT: records.now(),
         }
+        if self._told(number, TrialState.COMPLETE, miou):
+            return
         for key, value in facts.items():
-            self._storage.set_trial_user_attr(trial_id, key, value)
-        self._study.tell(number, miou)
+            self._storage.set_trial_user_attr(self._id(number), key, value)
+        fault.point("before-tell")
+        self._storage.set_trial_state_values(self._id(number), TrialState.COMPLETE, [miou])
+        fault.point("told")
 
-    @reaching
+    @writing
     def fail(self, number: int, epoch: int | None, reason: str) -> None:
-        trial_id = self._id(number)
-        self._storage.set_trial_user_attr(trial_id, records.REASON, reason)
-        self._storage.set_trial_user_attr(trial_id, records.EPOCHS, epoch)
-        self._storage.set_trial_user_attr(trial_id, records.FINISHED_AT, records.now())
-        self._study.tell(number, state=TrialState.FAIL)
+        if self._told(number, TrialState.FAIL, None):
+            return
+        facts = {
+            records.REASON: reason,
+            records.EPOCHS: epoch,
+            records.FINISHED_AT: records.now(),
+        }
+        for key, value in facts.items():
+            self._storage.set_trial_user_attr(self._id(number), key, value)
+        self._storage.set_trial_state_values(self._id(number), TrialState.FAIL)
+
+    def _told(self, number: int, state: TrialState, value: float | None) -> bool:
+        """Whether the trial was told just this already, and only the answer was lost."""
+        row = self._storage.get_trial(self._id(number))
+        ours = records.FINISHED_AT in row.user_attrs
+        return ours and row.state is state and (value is None or row.value == value)
 
     def _id(self, number: int) -> int:
         return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)

@@ -43,6 +43,11 @@ class TrialRecord:
     reason: str | None
 
     @property
+    def begun(self) -> bool:
+        """Whether the trial has all its parameters, unlike one that is only enqueued."""
+        return self.seed is not None
+
+    @property
     def complete(self) -> bool:
         return self.state == TrialState.COMPLETE.name
 

@@ -30,9 +30,12 @@ def start_flags(*more: str, longer: bool = False, executor: str = "inline") -> l
     return ["start", "--dataset", "phantom", "--executor", executor, *more, *sizes]
 
 
+TWO = start_flags("--trials", "2", longer=True)
+
+
 @contextmanager
 def background(*arguments: str, home: Path) -> Iterator[subprocess.Popen[str]]:
-    """A command that runs meanwhile; it is dead when the block is left."""
+    """A command that runs meanwhile; when the block is left it is dead, and its coordinator with it."""
     process = subprocess.Popen(
         command(*arguments),
         env=environment(home),
@@ -80,6 +83,25 @@ def kill(pid: int) -> None:
     psutil.Process(pid).send_signal(signal.SIGKILL)
 
 
+def coordinator(search: subprocess.Popen[str]) -> int:
+    """The process that runs a search; the one that was started is its supervisor."""
+    (child,) = psutil.Process(search.pid).children()
+    return child.pid
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended, collected or not."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def wait_until_interrupted(home: Path) -> None:
+    """Until the system, and so ``status``, no longer knows a killed coordinator."""
+    wait_for(lambda: read_json("status", STUDY, home=home)["state"] == "interrupted", "its end", 10)
+
+
 def read_json(*arguments: str, home: Path) -> Any:
     """What a verb prints with ``-f json``."""
     result = fre_hpo(*arguments, "-f", "json", home=home)
@@ -99,6 +121,14 @@ def curve(home: Path, number: int) -> list[dict[str, str]]:
     path = home / "studies" / STUDY / "trials" / str(number) / "curve.csv"
     with path.open(newline="") as file:
         return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
+
+
+def assert_same_search(home: Path, unbroken: Path) -> None:
+    """Parameters, values and curves are those of the unbroken search, to the last digit."""
+    assert outcome(home) == outcome(unbroken)
+    assert [curve(home, n) for n in (0, 1)] == [curve(unbroken, n) for n in (0, 1)]
+    assert rows(home, "COMPLETE") == 2
+    assert sum(rows(home, state) for state in ("RUNNING", "WAITING", "FAIL")) == 0
 
 
 def rows(home: Path, state: str) -> int:

@@ -14,8 +14,10 @@ import pytest
 
 from acceptance.processes import (
     STUDY,
+    TWO,
+    assert_same_search,
     background,
-    curve,
+    coordinator,
     events,
     kill,
     outcome,
@@ -24,28 +26,11 @@ from acceptance.processes import (
     start_flags,
     wait_for,
     wait_for_event,
+    wait_until_interrupted,
 )
 from searching import fre_hpo
 
-TWO = start_flags("--trials", "2", longer=True)
 TWO_ON_RAY = start_flags("--trials", "2", "--parallel", "1", longer=True, executor="ray")
-
-
-@pytest.fixture(scope="module")
-def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The home of the search that nobody touched."""
-    home = tmp_path_factory.mktemp("unbroken") / "home"
-    result = fre_hpo(*TWO, home=home)
-    assert result.returncode == 0, result.stderr
-    return home
-
-
-def assert_same_search(home: Path, unbroken: Path) -> None:
-    """Parameters, values and curves are those of the unbroken search, to the last digit."""
-    assert outcome(home) == outcome(unbroken)
-    assert [curve(home, n) for n in (0, 1)] == [curve(unbroken, n) for n in (0, 1)]
-    assert rows(home, "COMPLETE") == 2
-    assert sum(rows(home, state) for state in ("RUNNING", "WAITING", "FAIL")) == 0
 
 
 def test_killed_in_the_middle_of_a_trial_it_goes_on_with_the_same_curves(
@@ -54,8 +39,7 @@ def test_killed_in_the_middle_of_a_trial_it_goes_on_with_the_same_curves(
     with background(*TWO, home=home) as search:
         wait_for_event(home, "epoch", trial=0, epoch=3)
         kill(search.pid)
-        search.wait()
-    assert read_json("status", STUDY, home=home)["state"] == "interrupted"
+    wait_until_interrupted(home)
     assert rows(home, "RUNNING") == 1
     result = fre_hpo(*TWO, home=home)
     assert result.returncode == 0, result.stderr
@@ -101,14 +85,14 @@ def test_a_second_start_is_refused_and_told_who_runs_the_study(home: Path) -> No
         second = fre_hpo(*start_flags("--trials", "50"), home=home)
         assert time.monotonic() - began < 15
         assert second.returncode == 3
-        assert f"process {search.pid} on {socket.gethostname()}" in second.stderr
+        assert f"process {coordinator(search)} on {socket.gethostname()}" in second.stderr
         assert second.stdout == ""
         refused = fre_hpo("delete", STUDY, "--yes", home=home)
         assert refused.returncode == 3
         assert (home / "studies" / STUDY).is_dir()
         status = read_json("status", STUDY, home=home)
         assert status["state"] == "running"
-        assert status["coordinator"] == {"host": socket.gethostname(), "pid": search.pid}
+        assert status["coordinator"] == {"host": socket.gethostname(), "pid": coordinator(search)}
         search.send_signal(signal.SIGINT)
         assert search.wait(30) == 75
 
@@ -129,7 +113,7 @@ def test_on_ray_a_killed_worker_and_a_killed_coordinator_change_nothing(
 ) -> None:
     with background(*TWO_ON_RAY, home=home) as search:
         worker = wait_for_event(home, "epoch", trial=0, epoch=3)["pid"]
-        assert worker not in (search.pid, os.getpid())
+        assert worker not in (search.pid, coordinator(search), os.getpid())
         kill(worker)
         second = wait_for_event(home, "epoch", trial=0, attempt=2)
         assert second["pid"] != worker

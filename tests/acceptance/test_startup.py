@@ -42,3 +42,18 @@ def test_neither_torch_nor_ray_is_loaded(
         check=True,
     )
     assert json.loads(result.stdout.splitlines()[-1]) == expected
+
+
+def test_a_supervisor_is_light(home: Path) -> None:
+    """It stays in memory beside every search, and must load before the coordinator can."""
+    modules = "fre_hpo.cli.main, fre_hpo.service.supervisor, json, sys"
+    heavy = {"numpy", "optuna", "pydantic", "ray", "rich", "sqlalchemy", "torch"}
+    program = f"import {modules}\nprint(json.dumps(sorted({heavy!r} & set(sys.modules))))"
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(result.stdout) == []

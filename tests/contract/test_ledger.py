@@ -13,8 +13,15 @@ from typing import Any
 
 import optuna
 import pytest
+from sqlalchemy import event
 
-from fre_hpo.errors import DifferentStudy, StorageNotOurs, StorageUnreachable, StudyNotFound
+from fre_hpo.errors import (
+    DifferentStudy,
+    DiskFull,
+    StorageNotOurs,
+    StorageUnreachable,
+    StudyNotFound,
+)
 from fre_hpo.study.connection import Connection, text_of
 from fre_hpo.study.ledger import Ledger, is_curve_point, study_names, training_seed
 from fre_hpo.study.space import Fixed
@@ -464,6 +471,32 @@ def test_an_outage_is_told_and_survived(postgres_server: Postgres, postgres_url:
     tell(ledger, first)
     assert ledger.records()[0].value == objective(first.parameters)
     assert ledger.ask().number == 1
+
+
+def test_a_full_disk_under_sqlite_is_told_and_survived(tmp_path: Path) -> None:
+    """SQLite refuses to grow the file, as it does on a disk without space."""
+    ledger = create(f"sqlite:///{tmp_path / 'studies.db'}", "s")
+    first = ledger.ask()
+    before = reopen(text_of(ledger.url), "s").records()
+    limit_pages(ledger, 1)
+    for _ in range(2):
+        with pytest.raises(DiskFull, match=r"studies\.db cannot be written"):
+            ledger.set_home("." * 100_000)
+    assert reopen(text_of(ledger.url), "s").records() == before
+    assert ledger.home is None
+    limit_pages(ledger, 1_000_000)
+    tell(ledger, first)
+    assert ledger.records()[0].value == objective(first.parameters)
+
+
+def limit_pages(ledger: Ledger, pages: int) -> None:
+    """SQLite takes the present size where that is more; the limit holds for one connection."""
+    engine = ledger._connection.engine
+    event.listen(
+        engine,
+        "checkout",
+        lambda connection, *_: connection.execute(f"PRAGMA max_page_count={pages}").close(),
+    )
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 3, 40, 199, 200, 201, 398, 399, 1999, 2000, 10**6])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
 import sys
 import time
@@ -14,7 +16,7 @@ from sqlalchemy.engine import make_url
 
 from fre_hpo.errors import LockLost, StorageUnreachable
 from fre_hpo.study.connection import parse_url
-from fre_hpo.study.lock import CoordinatorLock, coordinator_lock
+from fre_hpo.study.lock import CoordinatorLock, Holder, coordinator_lock
 from postgres import Postgres
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -73,6 +75,15 @@ class TestLock:
         assert not ours.acquire()
         theirs.release()
 
+    def test_the_holder_can_be_named(self, url: str) -> None:
+        ours, theirs = lock_on(url), lock_on(url)
+        assert theirs.holder() is None
+        assert ours.acquire()
+        assert theirs.holder() == Holder(socket.gethostname(), os.getpid())
+        assert lock_on(url, "mouse-dropout").holder() is None
+        ours.release()
+        assert theirs.holder() is None
+
     def test_releasing_once_releases(self, url: str) -> None:
         ours, theirs = lock_on(url), lock_on(url)
         ours.release()
@@ -121,7 +132,7 @@ def test_a_restart_of_the_server_loses_the_lock(
     assert ours.acquire()
     postgres_server.restart("immediate")
     assert theirs.acquire()
-    with pytest.raises(LockLost, match="'mouse-fre' was lost"):
+    with pytest.raises(StorageUnreachable):
         ours.check()
     assert not ours.acquire()
     theirs.release()
@@ -138,9 +149,19 @@ def test_a_connection_that_was_cut_loses_the_lock(
     postgres_server.query(
         "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
     )
-    with pytest.raises(LockLost):
+    with pytest.raises(StorageUnreachable):
         ours.check()
-    with pytest.raises(LockLost):
+    assert ours.acquire()
+    ours.check()
+    ours.release()
+
+
+def test_a_lock_that_was_given_up_is_not_ours(postgres_url: str) -> None:
+    ours = lock_on(postgres_url)
+    assert ours.acquire()
+    with ours._connection.cursor() as cursor:  # type: ignore[attr-defined]
+        cursor.execute("SELECT pg_advisory_unlock_all()")
+    with pytest.raises(LockLost, match="'mouse-fre' was lost"):
         ours.check()
     ours.release()
 

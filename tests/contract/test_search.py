@@ -33,7 +33,7 @@ ARMS = [(storage, executor) for storage in ("sqlite", "postgres") for executor i
 @pytest.fixture(autouse=True)
 def _two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sums over pixels depend on the number of threads: the same number everywhere."""
-    monkeypatch.setattr("fre_hpo.service.start.usable_cpus", lambda: 2)
+    monkeypatch.setattr("fre_hpo.service.search.usable_cpus", lambda: 2)
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +149,8 @@ class TestOnEveryStorage:
             "best": {name: best[name] for name in ("number", "value", "params")},
             "eta_seconds": None,
             "coordinator": None,
+            "message": None,
+            "disk_bytes": StudyFolder(settings.study_folder(STUDY)).size(),
         }
         assert read.list_studies(settings) == [status]
 

@@ -98,6 +98,8 @@ def test_exit_codes_are_the_contracts() -> None:
         "UnknownMethod": 2,
         "UnknownKey": 2,
         "BadValue": 2,
+        "OtherHome": 2,
+        "OtherStorage": 2,
         "UsageProblems": 2,
         "DifferentStudy": 2,
         "NotTheStudysData": 2,
@@ -105,9 +107,13 @@ def test_exit_codes_are_the_contracts() -> None:
         "StudyHeld": 3,
         "StudyNotFound": 4,
         "DatasetNotFound": 4,
+        "FilesElsewhere": 4,
+        "StudyGone": 4,
         "StorageUnreachable": 5,
         "LockLost": 5,
         "ClusterUnreachable": 5,
+        "ClusterLost": 5,
+        "DiskFull": 75,
         "SearchFailing": 6,
     }
 

@@ -95,7 +95,7 @@ def test_a_mistake_of_usage_exits_2(mistake: str, capsys: Captured, home: Path) 
 def test_a_device_that_is_not_there(
     capsys: Captured, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fre_hpo.service.start.accelerators", lambda: (0, False))
+    monkeypatch.setattr("fre_hpo.service.search.accelerators", lambda: (0, False))
     for device in ("cuda", "mps"):
         refusal = refuse(capsys, home, *phantom("--device", device))
         assert refusal.code == 2

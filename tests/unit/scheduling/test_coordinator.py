@@ -2,124 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from optuna.trial import TrialState
 
-from fre_hpo.scheduling.archive import NETWORKS_KEPT
-from fre_hpo.scheduling.coordinator import Coordinator, Plan
-from fre_hpo.scheduling.executor import Arrival, Lost, Raised
-from fre_hpo.scheduling.observer import Silent
-from fre_hpo.scheduling.placement import Placement
+from coordinating import (
+    BROKEN,
+    EPOCHS,
+    Content,
+    House,
+    Scripted,
+    begin,
+    epochs_of,
+    result_of,
+    row,
+    sealed,
+    train,
+)
+from fre_hpo.errors import StudyGone
+from fre_hpo.scheduling.archive import NETWORKS_KEPT, Archive
+from fre_hpo.scheduling.executor import Arrival, Lost, OutOfMemory, Raised
 from fre_hpo.scheduling.state import Outcome
 from fre_hpo.study.folder import StudyFolder
-from fre_hpo.study.ledger import Ledger
-from fre_hpo.study.lock import coordinator_lock
-from fre_hpo.study.spec import TrainingSpec
-from fre_hpo.training.loop import EpochRow
-from fre_hpo.trial import Checkpoint, Epoch, Job, Report, Result, Started, StopFlag, Stopped
-from ledgers import CLASSES, create, make_spec, objective
-
-EPOCHS = 3
-Content = Report | Lost | Raised
-Script = Callable[[Job], Iterator[Content]]
-BROKEN = Raised("ValueError", "the code is broken", "Traceback ...")
-
-
-def row(epoch: int, miou: float) -> EpochRow:
-    return EpochRow(epoch, 1.0, miou, miou, miou, (miou,) * 3, 1e-3, 0.1)
-
-
-def sealed(epoch: int) -> bytes:
-    """A checkpoint with the checksum that ends every real one."""
-    content = str(epoch).encode()
-    return content + hashlib.sha256(content).digest()
-
-
-def begin(job: Job) -> Started:
-    done = 0 if job.checkpoint is None else int(job.checkpoint[:-32])
-    return Started(done, "host:1", 1, "cpu")
-
-
-def train(job: Job) -> Iterator[Content]:
-    """A trial that goes well: one checkpoint an epoch, the value from the parameters."""
-    started, miou = begin(job), objective(job.parameters)
-    yield started
-    for epoch in range(started.epoch + 1, EPOCHS + 1):
-        yield Epoch(row(epoch, miou), miou, 1, 1)
-        yield Checkpoint(epoch, sealed(epoch))
-    curve = tuple(row(epoch, miou) for epoch in range(1, EPOCHS + 1))
-    confusion = [[[1, 0, 0], [0, 1, 0], [0, 0, 1]]]
-    yield Result(miou, 1, EPOCHS, (miou,) * 3, ("a",), confusion, curve, b"network")
-
-
-class Scripted:
-    """Every attempt plays a script; all that run advance by one report at each poll."""
-
-    def __init__(self, script: Script) -> None:
-        self.script = script
-        self.jobs: list[Job] = []
-        self.playing: dict[int, tuple[Job, Iterator[Content]]] = {}
-        self.extra: list[Arrival] = []
-
-    def submit(self, job: Job) -> None:
-        assert job.number not in self.playing
-        self.jobs.append(job)
-        self.playing[job.number] = (job, self.script(job))
-
-    def poll(self, timeout: float) -> list[Arrival]:
-        arrivals, self.extra = self.extra, []
-        for number, (job, reports) in list(self.playing.items()):
-            arrival = Arrival(number, job.attempt, next(reports))
-            arrivals.append(arrival)
-            if arrival.last:
-                del self.playing[number]
-        return arrivals
-
-    def stop(self, number: int) -> None:
-        job, _ = self.playing[number]
-        self.playing[number] = (job, iter([Checkpoint(1, sealed(1)), Stopped(1)]))
-
-    def close(self) -> None:
-        self.playing.clear()
-
-
-class House:
-    """A study on SQLite with a coordinator to run."""
-
-    def __init__(self, folder: Path) -> None:
-        url = f"sqlite:///{folder}/fre-hpo.db"
-        spec = make_spec(training=TrainingSpec(epochs=EPOCHS))
-        self.ledger: Ledger = create(url, "cells", spec)
-        self.folder = StudyFolder(folder / "cells")
-        self.lock = coordinator_lock(self.ledger.url, "cells")
-        self.stop = StopFlag()
-
-    def run(self, executor: Any, wanted: int = 3, slots: int = 2, **plan: Any) -> Outcome:
-        placement = Placement("cpu", 1, 1, 0, slots)
-        settings = Plan(wanted, plan.get("seconds"), plan.get("retries", 2))
-        coordinator = Coordinator(
-            self.ledger,
-            self.folder,
-            executor,
-            self.lock,
-            placement,
-            settings,
-            self.stop,
-            Silent(),
-        )
-        return coordinator.run()
-
-    def states(self) -> list[str]:
-        return [record.state for record in self.ledger.records()]
-
-    def events(self, name: str) -> list[dict[str, Any]]:
-        lines = self.folder.events.read_text(encoding="utf-8").splitlines()
-        return [e for e in map(json.loads, lines) if e["event"] == name]
+from fre_hpo.trial import Checkpoint, Epoch, Job, Stopped
+from ledgers import CLASSES, objective
 
 
 @pytest.fixture
@@ -182,10 +91,8 @@ def test_reports_of_a_superseded_attempt_are_dropped(house: House) -> None:
             yield Lost("cut off")
         elif job.number == 0:
             yield begin(job)
-            result = list(train(job))[-1]
-            assert isinstance(result, Result)
             executor.extra.append(Arrival(0, 1, Epoch(row(2, 0.999), 0.999, 2, 1)))
-            executor.extra.append(Arrival(0, 1, result))
+            executor.extra.append(Arrival(0, 1, result_of(job)))
             yield from list(train(job))[1:]
         else:
             yield from train(job)
@@ -238,11 +145,10 @@ def test_a_stop_keeps_checkpoints_and_a_later_run_goes_on(house: House) -> None:
 
     executor = Scripted(stop_in_the_second)
     assert house.run(executor, slots=1) is Outcome.STOPPED
-    assert house.states() == ["COMPLETE", "RUNNING"]
+    assert house.states() == ["COMPLETE", "WAITING"]
     parameters = [job.parameters for job in executor.jobs]
-    house.stop = StopFlag()
     later = Scripted(train)
-    assert house.run(later, slots=1) is Outcome.COMPLETE
+    assert house.restarted().run(later, slots=1) is Outcome.COMPLETE
     assert house.states() == ["COMPLETE"] * 3
     assert (later.jobs[0].number, later.jobs[0].attempt) == (1, 2)
     assert (later.jobs[0].parameters, later.jobs[0].checkpoint) == (parameters[1], sealed(1))
@@ -280,18 +186,28 @@ def stopped_after_two_epochs(house: House) -> None:
     executor = Scripted(two_epochs)
     executor.stop = lambda number: None  # type: ignore[method-assign]
     assert house.run(executor, slots=1) is Outcome.STOPPED
-    house.stop = StopFlag()
+    house.restarted()
 
 
-@pytest.mark.parametrize("share", range(10))
-def test_a_cut_checkpoint_falls_back_to_the_one_before(house: House, share: int) -> None:
+def test_a_cut_checkpoint_falls_back_to_the_one_before(house: House) -> None:
     stopped_after_two_epochs(house)
     newest = house.folder.trial(0).checkpoint
-    newest.write_bytes(newest.read_bytes()[: len(sealed(2)) * share // 10])
+    newest.write_bytes(newest.read_bytes()[:-1])
     executor = Scripted(train)
     assert house.run(executor, wanted=1) is Outcome.COMPLETE
     assert executor.jobs[0].checkpoint == sealed(1)
     assert [e["trial"] for e in house.events("checkpoint_damaged")] == [0]
+
+
+@pytest.mark.parametrize("length", range(len(sealed(2))))
+def test_wherever_a_checkpoint_is_cut_it_is_set_aside(tmp_path: Path, length: int) -> None:
+    folder, said = StudyFolder(tmp_path), []
+    archive = Archive(folder, CLASSES)
+    archive.save_checkpoint(0, sealed(1))
+    archive.save_checkpoint(0, sealed(2))
+    folder.trial(0).checkpoint.write_bytes(sealed(2)[:length])
+    assert archive.checkpoint(0, said.append) == sealed(1)
+    assert len(said) == 1
 
 
 def test_without_any_intact_checkpoint_a_trial_begins_anew(house: House) -> None:
@@ -329,3 +245,266 @@ def test_only_the_best_networks_stay(house: House) -> None:
     kept = {r.number for r in records if house.folder.trial(r.number).best.exists()}
     assert kept == {r.number for r in records[:NETWORKS_KEPT]}
     assert all(house.folder.trial(r.number).confusion.exists() for r in records)
+
+
+# --- what is left by an earlier run --------------------------------------------------------------
+
+
+def test_a_trial_that_waits_with_its_outcome_is_told_without_training(house: House) -> None:
+    house.ledger.ask()
+    house.ledger.put_back(0)
+    archive = Archive(house.folder, CLASSES)
+    archive.keep(0, result_of(Job(0, 1, house.ledger.spec, {"B": 8, "X": 100.0}, 0, "cpu", 1)))
+    executor = Scripted(train)
+    assert house.run(executor, wanted=1) is Outcome.COMPLETE
+    assert executor.jobs == []
+    assert [r.value for r in house.ledger.records()] == [objective({"B": 8, "X": 100.0})]
+    assert house.points(0) == [1, 2, 3]
+
+
+def test_points_that_the_storage_lacks_are_filled_in_at_the_next_start(house: House) -> None:
+    stopped_after_two_epochs(house)
+    reported = []
+    house.restarted()
+
+    def remember(number: int, curve: dict[int, float]) -> None:
+        reported.append((number, sorted(curve)))
+        type(house.ledger).report_missing(house.ledger, number, curve)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(house.ledger, "report_missing", remember)
+        assert house.run(Scripted(train), wanted=1) is Outcome.COMPLETE
+    assert reported[0] == (0, [1, 2])
+    assert house.points(0) == [1, 2, 3]
+
+
+def test_a_point_that_was_never_stored_comes_from_the_curve(house: House) -> None:
+    house.ledger.ask()
+    Archive(house.folder, CLASSES).cut_curve(0, 0)
+    for epoch in (1, 2):
+        house.folder.trial(0).append_curve(list(vars(row(epoch, 0.25)).values())[:6])
+    assert house.points(0) == []
+
+    def look(job: Job) -> Iterator[Content]:
+        assert house.points(0) == [1, 2]
+        yield from train(job)
+
+    assert house.restarted().run(Scripted(look), wanted=1) is Outcome.COMPLETE
+
+
+def test_half_asked_rows_are_finished_and_trained(house: House) -> None:
+    class Crash(Exception):
+        pass
+
+    def crash(*_: Any) -> None:
+        raise Crash
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(house.ledger._storage, "set_trial_param", crash)
+        with pytest.raises(Crash):
+            house.run(Scripted(train), wanted=2)
+    assert [(r.state, r.params) for r in house.ledger.records()] == [("RUNNING", {})]
+    executor = Scripted(train)
+    assert house.restarted().run(executor, wanted=2) is Outcome.COMPLETE
+    assert house.states() == ["COMPLETE"] * 2
+    assert [job.number for job in executor.jobs] == [0, 1]
+
+
+def test_enqueued_points_survive_a_stop(house: House) -> None:
+    points = [{"B": 8, "X": 100.0 + n} for n in range(3)]
+    for point in points:
+        house.ledger.enqueue(point)
+
+    def stop(job: Job) -> Iterator[Content]:
+        house.stop.raise_()
+        yield from train(job)
+
+    assert house.run(Scripted(stop), slots=1) is Outcome.STOPPED
+    assert house.states() == ["WAITING"] * 3
+    executor = Scripted(train)
+    assert house.restarted().run(executor, slots=1) is Outcome.COMPLETE
+    assert [job.parameters for job in executor.jobs] == points
+    assert executor.jobs[0].checkpoint == sealed(1)
+
+
+# --- out of memory -------------------------------------------------------------------------------
+
+
+def test_out_of_memory_once_is_trained_again_alone(house: House) -> None:
+    def too_large(job: Job) -> Iterator[Content]:
+        if (job.number, job.attempt) == (0, 1):
+            yield begin(job)
+            yield from epochs_of(job, 1, 1)
+            yield OutOfMemory("CUDA out of memory")
+        else:
+            yield from train(job)
+
+    executor = Scripted(too_large)
+    assert house.run(executor, wanted=4, slots=3, retries=0) is Outcome.COMPLETE
+    assert house.states() == ["COMPLETE"] * 4
+    assert executor.alone == [(0, 2)]
+    (again,) = (job for job in executor.jobs if (job.number, job.attempt) == (0, 2))
+    assert again.checkpoint == sealed(1)
+    assert len(house.events("out_of_memory")) == 1
+    assert any("it is trained once more, alone" in s for s in house.listener.sentences)
+
+
+def test_nothing_else_begins_while_a_trial_is_trained_alone(house: House) -> None:
+    def too_large(job: Job) -> Iterator[Content]:
+        if (job.number, job.attempt) == (0, 1):
+            yield begin(job)
+            yield OutOfMemory("CUDA out of memory")
+        for content in train(job):
+            if job.number == 0:
+                assert list(executor.playing) == [0]
+            yield content
+
+    executor = Scripted(too_large)
+    assert house.run(executor, wanted=4, slots=3) is Outcome.COMPLETE
+
+
+def test_out_of_memory_alone_as_well_fails_with_that_reason(house: House) -> None:
+    def too_large(job: Job) -> Iterator[Content]:
+        if job.number == 0:
+            yield begin(job)
+            yield OutOfMemory("CUDA out of memory")
+        yield from train(job)
+
+    executor = Scripted(too_large)
+    assert house.run(executor, wanted=2) is Outcome.COMPLETE
+    assert house.states() == ["FAIL", "COMPLETE", "COMPLETE"]
+    assert executor.attempts_at(0) == [1, 2]
+    reason = "it ran out of memory, alone on its device as well (CUDA out of memory)"
+    assert house.ledger.records()[0].reason == reason
+    assert house.folder.trial(0).checkpoints() == []
+
+
+# --- trials that somebody else ends --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", ["FAIL", "COMPLETE", "PRUNED"])
+@pytest.mark.parametrize("epoch", [1, EPOCHS])
+def test_a_running_trial_told_by_another_client_is_cancelled(
+    house: House, state: str, epoch: int
+) -> None:
+    def told(job: Job) -> Iterator[Content]:
+        for content in train(job):
+            if job.number == 1 and isinstance(content, Epoch) and content.row.epoch == epoch:
+                tell_elsewhere(house, 1, state)
+            yield content
+
+    executor = Scripted(told)
+    assert house.run(executor, wanted=3) is Outcome.COMPLETE
+    counted = [s for s in house.states() if s in ("COMPLETE", "PRUNED")]
+    assert len(counted) == 3
+    assert house.states()[1] == state
+    assert len(executor.jobs) == (4 if state == "FAIL" else 3)
+    assert 1 in executor.cancelled
+    assert house.folder.trial(1).checkpoints() == []
+    assert (1, state) in house.listener.ended
+    assert [e["state"] for e in house.events("trial_finished") if e["trial"] == 1] == [state]
+    live = house.ledger.live
+    assert (live["complete"], live["failed"]) == (3, int(state == "FAIL"))
+
+
+def tell_elsewhere(house: House, number: int, state: str) -> None:
+    values = {"values": 0.5} if state == "COMPLETE" else {}
+    house.client().tell(number, state=TrialState[state], **values)
+
+
+@pytest.mark.parametrize("state", ["FAIL", "COMPLETE"])
+def test_a_queued_trial_told_by_another_client_is_not_begun(house: House, state: str) -> None:
+    """It waits to be trained alone, while the others are trained to their end."""
+
+    def told(job: Job) -> Iterator[Content]:
+        if job.number == 0:
+            yield begin(job)
+            yield OutOfMemory("CUDA out of memory")
+        for content in train(job):
+            if job.number == 1 and isinstance(content, Checkpoint) and content.epoch == 2:
+                tell_elsewhere(house, 0, state)
+            yield content
+
+    executor = Scripted(told)
+    assert house.run(executor, wanted=3) is Outcome.COMPLETE
+    assert house.states().count("COMPLETE") == 3
+    assert executor.attempts_at(0) == [1]
+
+
+def test_a_trial_that_ended_elsewhere_before_a_start_is_counted(house: House) -> None:
+    house.ledger.ask()
+    tell_elsewhere(house, 0, "COMPLETE")
+    executor = Scripted(train)
+    assert house.restarted().run(executor, wanted=2) is Outcome.COMPLETE
+    assert house.states() == ["COMPLETE"] * 2
+    assert [job.number for job in executor.jobs] == [1]
+
+
+def test_a_trial_that_ends_elsewhere_while_orphans_are_adopted_is_counted(house: House) -> None:
+    for _ in range(2):
+        house.ledger.ask()
+    house.restarted()
+    ask_again = house.ledger.ask_again
+
+    def too_late(number: int) -> Any:
+        if number == 0 and house.states()[0] == "RUNNING":
+            tell_elsewhere(house, 0, "COMPLETE")
+        return ask_again(number)
+
+    executor = Scripted(train)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(house.ledger, "ask_again", too_late)
+        assert house.run(executor, wanted=2) is Outcome.COMPLETE
+    assert house.states() == ["COMPLETE"] * 2
+
+
+def test_a_study_that_is_deleted_ends_the_search(house: House) -> None:
+    def delete(job: Job) -> Iterator[Content]:
+        for content in train(job):
+            if job.number == 1 and isinstance(content, Checkpoint):
+                house.opened().delete()
+                house.folder.delete()
+            yield content
+
+    with pytest.raises(StudyGone, match="'cells' was deleted"):
+        house.run(Scripted(delete), slots=1)
+
+
+# --- room ----------------------------------------------------------------------------------------
+
+
+def test_room_that_grows_and_shrinks_is_used(house: House) -> None:
+    at_once = []
+
+    def change(job: Job) -> Iterator[Content]:
+        executor.slots = {2: 4, 5: 1}.get(job.number, executor.slots)
+        for content in train(job):
+            at_once.append((job.number, len(executor.playing)))
+            yield content
+
+    executor = Scripted(change)
+    assert house.run(executor, wanted=12, slots=1) is Outcome.COMPLETE
+    assert max(n for number, n in at_once if number < 2) == 1
+    assert executor.most_at_once == 4
+    assert max(n for number, n in at_once if number > 8) == 1
+    assert house.states() == ["COMPLETE"] * 12
+
+
+def test_without_room_nothing_begins_until_there_is_some(house: House) -> None:
+    executor = Scripted(train, slots=0)
+    poll = executor.poll
+
+    def later(timeout: float) -> list[Arrival]:
+        executor.slots = int(house.clock.now() > 100)
+        return poll(timeout)
+
+    executor.poll = later  # type: ignore[method-assign]
+    assert house.run(executor, wanted=1) is Outcome.COMPLETE
+    assert house.clock.now() > 100
+
+
+def test_no_more_are_trained_at_once_than_the_plan_says(house: House) -> None:
+    executor = Scripted(train)
+    assert house.run(executor, wanted=5, slots=4, parallel=2) is Outcome.COMPLETE
+    assert executor.most_at_once == 2
+    assert house.ledger.live["slots"] == 2

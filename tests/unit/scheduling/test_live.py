@@ -9,10 +9,11 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from fre_hpo.scheduling.live import STALE_SECONDS, Live, RunningTrial
+from fre_hpo.scheduling.live import STALE_SECONDS, Live, RunningTrial, _born
 
 LIVE = Live(state="running", wanted=4, complete=0, failed=0, slots=2, elapsed=0.0, epochs=100)
 
@@ -73,6 +74,7 @@ def test_what_is_left_is_shared_by_the_slots(
     for number, epoch in enumerate(epochs_done):
         live = live.with_trial(trial(number, epoch))
     assert live.eta_seconds == expected
+    assert replace(live, state="paused").eta_seconds is None
     slow = replace(live, epoch_seconds=2.5)
     assert slow.eta_seconds == 2.5 * expected
 
@@ -82,10 +84,27 @@ def test_what_is_left_is_shared_by_the_slots(
 
 def test_a_coordinator_on_this_machine_lives_as_long_as_its_process() -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        live = replace(LIVE, pid=process.pid, time=0.0)
+        live = replace(LIVE, pid=process.pid, born=_born(process.pid), time=0.0)
         assert live.coordinator_alive()
         process.kill()
     assert not live.coordinator_alive()
+
+
+def test_a_process_that_was_given_the_same_number_later_is_another_one() -> None:
+    assert LIVE.coordinator_alive()
+    assert not replace(LIVE, born="0").coordinator_alive()
+
+
+def test_where_nobody_knows_when_processes_began_the_number_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def nowhere(*_: object) -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "read_text", nowhere)
+    live = Live("running", wanted=4, complete=0, failed=0, slots=2, elapsed=0.0, epochs=100)
+    assert live.born is None
+    assert live.coordinator_alive()
 
 
 def test_a_process_of_another_user_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fre_hpo.errors import EXIT_USAGE, NoResources
-from fre_hpo.scheduling.placement import Machine, Placement, place, usable_cpus
+from fre_hpo.scheduling.placement import MOST_AT_ONCE, Machine, Node, Placement, place, usable_cpus
 
 LAPTOP = Machine(cpus=8, gpus=0)
 MAC = Machine(cpus=8, gpus=0, mps=True)
@@ -61,7 +61,7 @@ def test_a_device_that_is_not_there_is_refused(machine: Machine, device: str) ->
 def test_cores_are_shared_by_the_trials(
     cpus: int, parallel: int | None, trials: int, threads: int, reserved: float
 ) -> None:
-    expected = Placement("cpu", threads, reserved, 0, trials)
+    expected = Placement("cpu", threads, reserved, 0, trials, parallel)
     assert placed(Machine(cpus, 0), parallel=parallel) == expected
 
 
@@ -75,12 +75,12 @@ def test_all_trials_fit_at_once(cpus: int, parallel: int | None) -> None:
 
 
 def test_mps_takes_one_trial_unless_more_are_asked_for() -> None:
-    assert placed(MAC) == Placement("mps", 8, 8, 0, 1)
-    assert placed(MAC, parallel=2) == Placement("mps", 4, 4, 0, 2)
+    assert placed(MAC) == Placement("mps", 8, 8, 0, 1, 1)
+    assert placed(MAC, parallel=2) == Placement("mps", 4, 4, 0, 2, 2)
 
 
 def test_the_inline_executor_has_one_slot_and_the_whole_machine() -> None:
-    assert placed(LAPTOP, one_slot=True) == Placement("cpu", 8, 8, 0, 1)
+    assert placed(LAPTOP, one_slot=True) == Placement("cpu", 8, 8, 0, 1, 1)
     assert placed(LAPTOP, parallel=1, one_slot=True).parallel == 1
     assert placed(SERVER, one_slot=True).parallel == 1
     assert placed(MAC, one_slot=True).parallel == 1
@@ -106,7 +106,14 @@ def test_a_trial_takes_a_gpu_or_its_share_of_one(
 
 
 def test_fewer_trials_than_there_is_room_for() -> None:
-    assert placed(SERVER, parallel=2) == Placement("cuda", 16, 1, 1, 2)
+    assert placed(SERVER, parallel=2) == Placement("cuda", 16, 1, 1, 2, 2)
+
+
+def test_more_trials_than_there_is_room_for_begin_when_gpus_join() -> None:
+    placement = placed(SERVER, parallel=9)
+    assert (placement.parallel, placement.limit) == (4, 9)
+    assert placement.cpus_per_trial == 1
+    assert str(placement) == "4 trials at a time on cuda; up to 9 when GPUs join"
 
 
 def test_gpus_that_are_not_there_are_refused() -> None:
@@ -118,6 +125,66 @@ def test_gpus_that_are_not_there_are_refused() -> None:
         placed(LAPTOP, share=0.5)
     with pytest.raises(NoResources, match="--gpus-per-trial needs a GPU"):
         placed(SERVER, "cpu", share=1)
+
+
+# --- nodes ---------------------------------------------------------------------------------------
+
+
+def node(cpus: float, gpus: float = 0, name: str = "a") -> Node:
+    return Node(name, cpus, gpus)
+
+
+@pytest.mark.parametrize(
+    ("placement", "there", "room"),
+    [
+        (placed(Machine(2, 0)), node(2), 2),
+        (placed(Machine(2, 0)), node(64), MOST_AT_ONCE),
+        (placed(Machine(8, 0), parallel=8), node(64), 64),
+        (placed(Machine(64, 0)), node(2), 1),
+        (placed(Machine(2, 0), parallel=3), node(2), 3),
+        (placed(Machine(2, 0)), node(0), 0),
+        (placed(Machine(0, 0)), node(3), 3),
+        (placed(SERVER), node(32, 4), 4),
+        (placed(SERVER), node(32), 0),
+        (placed(SERVER), node(2, 4), 2),
+        (placed(SERVER, share=0.5), node(32, 2), 4),
+        (placed(SERVER, share=0.4), node(32, 1), 2),
+        (placed(SERVER, share=1 / 3), node(32, 1), 3),
+        (placed(SERVER, share=2), node(32, 3), 1),
+    ],
+)
+def test_so_many_trials_fit_on_a_node(placement: Placement, there: Node, room: int) -> None:
+    assert placement.room(there) == room
+
+
+@given(cpus=st.integers(1, 256), parallel=st.none() | st.integers(1, 64), gpus=st.integers(0, 8))
+def test_there_is_room_for_what_was_planned(cpus: int, parallel: int | None, gpus: int) -> None:
+    placement = placed(Machine(cpus, gpus), parallel=parallel)
+    assert placement.room(node(cpus, gpus)) >= placement.parallel
+
+
+def test_a_cluster_without_cpus_is_waited_for() -> None:
+    placement = placed(Machine(0, 0))
+    assert placement == Placement("cpu", 1, 1, 0, 0)
+    assert "when nodes join" in str(placement)
+    assert placed(Machine(0, 0), parallel=3).limit == 3
+
+
+def test_the_next_trial_goes_where_most_room_is_left() -> None:
+    placement = placed(Machine(2, 0))
+    nodes = [node(4, name="a"), node(2, name="b"), node(0, name="head")]
+    assert placement.roomiest(nodes, {"a": 1}) == nodes[0]
+    assert placement.roomiest(nodes, {"a": 3}) == nodes[1]
+    assert placement.roomiest(nodes, {"a": 4, "b": 2}) in nodes[:2]
+    assert placement.roomiest([nodes[2]], {}) is None
+    assert placement.roomiest([], {}) is None
+
+
+def test_a_trial_alone_goes_to_the_largest_node() -> None:
+    nodes = [node(4, name="a"), node(8, name="b"), node(2, 1, name="c")]
+    assert placed(LAPTOP).largest(nodes[:2]) == nodes[1]
+    assert placed(SERVER).largest(nodes) == nodes[2]
+    assert placed(LAPTOP).largest([node(0)]) is None
 
 
 # --- words ---------------------------------------------------------------------------------------

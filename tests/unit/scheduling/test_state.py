@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fre_hpo.scheduling.state import (
@@ -127,6 +127,60 @@ def test_a_trial_that_was_put_back_is_not_begun_again() -> None:
     assert (dict(search.running), search.queued, search.complete) == ({}, (), 0)
 
 
+def test_a_paused_search_begins_nothing_and_stays() -> None:
+    paused = begun(SEARCH, 0).queue(1, 0).pause(True)
+    assert paused.decide() == Wait()
+    assert paused.completed(0).decide() == Wait()
+    assert paused.pause(False).decide() == Dispatch(1, 1)
+    assert paused.halt(Outcome.STOPPED).completed(0).decide() == End(Outcome.STOPPED)
+    assert dataclasses.replace(paused.completed(0), complete=5).decide() == End(Outcome.COMPLETE)
+
+
+def test_without_the_storage_nothing_begins_and_nothing_ends() -> None:
+    for search in (SEARCH, SEARCH.queue(0, 1), dataclasses.replace(SEARCH, complete=5)):
+        for found in (search, search.halt(Outcome.STOPPED)):
+            gone = found.storage(writable=False)
+            assert gone.decide() == Wait()
+            assert gone.storage(writable=True).decide() == found.decide() != Wait()
+
+
+def test_slots_that_go_leave_alone_what_runs() -> None:
+    search = begun(SEARCH, 0, 1)
+    fewer = search.with_slots(1)
+    assert dict(fewer.running) == {0: 1, 1: 1}
+    assert fewer.completed(0).decide() == Wait()
+    assert fewer.completed(0).completed(1).decide() == Ask()
+    assert search.with_slots(0).completed(0).completed(1).decide() == Wait()
+    assert search.with_slots(3).decide() == Ask()
+
+
+def test_out_of_memory_is_trained_alone_once() -> None:
+    search = begun(SEARCH, 0, 1)
+    assert search.may_retry_alone(0)
+    search = search.out_of_memory(0)
+    assert search.decide() == Wait()
+    search = search.completed(1)
+    assert search.decide() == Dispatch(0, 2, alone=True)
+    search = search.dispatched(0, 2)
+    assert search.decide() == Wait()
+    assert not search.may_retry_alone(0)
+    assert search.may_retry(0)
+    assert search.lost(0).decide() == Dispatch(0, 3, alone=True)
+    assert search.completed(0).decide() == Ask()
+
+
+def test_a_trial_ended_elsewhere_makes_room_for_another() -> None:
+    search = begun(SEARCH, 0).queue(1, 0)
+    assert search.knows(0)
+    assert search.knows(1)
+    without = search.discarded(0).discarded(1)
+    assert not without.knows(0)
+    assert not without.knows(1)
+    assert (without.complete, without.decide()) == (0, Ask())
+    assert search.completed(1).queued == ()
+    assert search.completed(1).complete == 1
+
+
 def test_trials_that_fail_alike_end_the_search() -> None:
     search = SEARCH
     for number in range(ALIKE_FAILURES):
@@ -175,7 +229,24 @@ def test_a_state_is_never_changed_in_place() -> None:
 
 # --- whatever happens ----------------------------------------------------------------------------
 
-EVENTS = ("completed", "failed alike", "failed", "diverged", "lost", "stopped", "halt")
+EVENTS = (
+    "completed",
+    "failed alike",
+    "failed",
+    "diverged",
+    "lost",
+    "out of memory",
+    "stopped",
+    "halt",
+    "told complete",
+    "told failed",
+    "pause",
+    "resume",
+    "storage gone",
+    "storage back",
+    "slots",
+)
+ENDS = ("completed", "failed alike", "failed", "diverged")
 MOST_STEPS = 2000
 
 
@@ -188,33 +259,77 @@ class Run:
         self.next_number = len(orphans)
         self.attempts = dict(orphans)
         self.lost_times: dict[int, int] = {}
+        self.out_of_memory_times: dict[int, int] = {}
+        self.alone: int | None = None
+        self.elsewhere = 0
         self.ended: set[int] = set()
         for number, attempts in orphans.items():
             self.search = self.search.queue(number, attempts)
 
-    def dispatch(self, number: int, attempt: int) -> None:
+    # --- what the search decides ----------------------------------------------------------------
+
+    def dispatch(self, number: int, attempt: int, *, alone: bool) -> None:
+        assert self.may_begin()
         assert number not in self.search.running
         assert number not in self.ended
         assert attempt == self.attempts[number] + 1
+        assert alone is (number in self.out_of_memory_times)
+        assert not (alone and self.search.running)
+        self.alone = number if alone else None
         self.attempts[number] = attempt
         self.search = self.search.dispatched(number, attempt)
+        assert len(self.search.running) <= self.search.slots
 
     def ask(self) -> None:
+        assert self.may_begin()
+        assert not self.search.queued
         self.attempts[self.next_number] = 0
         self.search = self.search.queue(self.next_number, 0)
         self.next_number += 1
 
-    def happen(self, event: str, number: int) -> None:
-        if event == "halt" or (event == "stopped" and not self.search.halting):
-            self.search = self.search.halt(Outcome.STOPPED)
-        elif event == "stopped":
-            self.ended.add(number)
-            self.search = self.search.put_back(number)
-        elif event == "lost":
-            self.lose(number)
-        else:
-            self.ended.add(number)
-            self.search = self.finish(event, number)
+    def may_begin(self) -> bool:
+        search = self.search
+        return search.writable and not search.paused and search.halting is None
+
+    # --- what happens ---------------------------------------------------------------------------
+
+    def happen(self, event: str, number: int | None, slots: int) -> None:
+        """``number``: a trial in flight, None if there is none."""
+        match event:
+            case "halt":
+                self.search = self.search.halt(Outcome.STOPPED)
+            case "pause" | "resume":
+                self.search = self.search.pause(event == "pause")
+            case "storage gone" | "storage back":
+                self.search = self.search.storage(writable=event == "storage back")
+            case "slots":
+                self.search = self.search.with_slots(slots)
+            case "told complete" | "told failed" if self.search.writable:
+                self.tell(event == "told complete", number)
+            case _ if number is not None and self.search.writable:
+                self.report(event, number)
+
+    def tell(self, complete: bool, number: int | None) -> None:
+        """Somebody else ends a trial in the queue, else one in flight."""
+        chosen = self.search.queued[0] if self.search.queued else number
+        if chosen is not None:
+            self.ended.add(chosen)
+            self.elsewhere += complete and chosen in self.search.queued
+            end = self.search.completed if complete else self.search.discarded
+            self.search = end(chosen)
+
+    def report(self, event: str, number: int) -> None:
+        match event:
+            case "lost":
+                self.lose(number)
+            case "out of memory":
+                self.run_out_of_memory(number)
+            case "stopped" if self.search.halting:
+                self.ended.add(number)
+                self.search = self.search.put_back(number)
+            case _ if event in ENDS:
+                self.ended.add(number)
+                self.search = self.finish(event, number)
 
     def finish(self, event: str, number: int) -> Search:
         if event == "completed":
@@ -229,46 +344,78 @@ class Run:
             self.search = self.search.lost(number)
         else:
             self.ended.add(number)
-            self.search = self.search.failed(number, "WorkerLost")
+            self.search = self.search.failed(number, f"WorkerLost {number}")
+
+    def run_out_of_memory(self, number: int) -> None:
+        times = self.out_of_memory_times[number] = self.out_of_memory_times.get(number, 0) + 1
+        assert times <= 2
+        if self.search.may_retry_alone(number):
+            self.search = self.search.out_of_memory(number)
+        else:
+            assert times == 2
+            self.ended.add(number)
+            self.search = self.search.failed(number, f"OutOfMemory {number}")
+
+    # --- what holds -----------------------------------------------------------------------------
 
     def check(self) -> None:
         search = self.search
-        assert search.complete + len(search.running) <= max(search.wanted, self.at_start)
-        assert len(search.running) <= search.slots
+        most = max(search.wanted, self.at_start) + self.elsewhere
+        assert search.complete + len(search.running) <= most
         assert len(set(search.queued)) == len(search.queued)
         assert set(search.queued).isdisjoint(search.running)
         assert self.ended.isdisjoint({*search.queued, *search.running})
+        if self.alone in search.running:
+            assert list(search.running) == [self.alone]
+
+    def relieve(self) -> None:
+        """Nobody keeps the search from going on any more."""
+        self.search = self.search.pause(False).storage(writable=True).with_slots(2)
 
 
+@settings(max_examples=200, deadline=None)
 @given(
     wanted=st.integers(0, 8),
     complete=st.integers(0, 9),
-    slots=st.integers(1, 4),
+    slots=st.integers(0, 4),
     retries=st.integers(0, 2),
     orphans=st.lists(st.integers(0, 3), max_size=4),
-    data=st.data(),
+    happenings=st.lists(
+        st.tuples(st.sampled_from(EVENTS), st.integers(0, 9), st.integers(0, 4)), max_size=60
+    ),
 )
 def test_every_search_keeps_its_promises_and_ends(
-    wanted: int, complete: int, slots: int, retries: int, orphans: list[int], data: st.DataObject
+    wanted: int,
+    complete: int,
+    slots: int,
+    retries: int,
+    orphans: list[int],
+    happenings: list[tuple[str, int, int]],
 ) -> None:
-    """``EVENTS`` happen in any order to any trial in flight; one in three completes."""
+    """``EVENTS`` happen in any order to any trial; when they are used up, all goes well."""
     run = Run(Search(wanted, slots, retries, complete), dict(enumerate(orphans)))
-    events = st.sampled_from((*EVENTS, "completed", "completed"))
+    waiting = list(happenings)
     for _ in range(MOST_STEPS):
-        match run.search.decide():
-            case End(outcome):
-                break
+        decision = run.search.decide()
+        if isinstance(decision, End):
+            break
+        match decision:
             case Ask():
-                assert not run.search.queued
                 run.ask()
-            case Dispatch(number, attempt):
-                run.dispatch(number, attempt)
-            case Wait():
-                assert run.search.running, "waits for ever"
-                number = data.draw(st.sampled_from(sorted(run.search.running)))
-                run.happen(data.draw(events), number)
+            case Dispatch(number, attempt, alone):
+                run.dispatch(number, attempt, alone=alone)
+            case Wait() if not waiting:
+                run.relieve()
+                assert run.search.running or run.search.decide() != Wait(), "waits for ever"
+        if waiting:
+            event, which, some = waiting.pop(0)
+            running = sorted(run.search.running)
+            run.happen(event, running[which % len(running)] if running else None, some)
+        elif run.search.running:
+            run.happen("completed", min(run.search.running), 0)
         run.check()
     else:
         pytest.fail("the search never ends")
+    assert run.search.writable
     assert not run.search.running
-    assert (outcome is Outcome.COMPLETE) == (run.search.complete >= wanted)
+    assert (decision.outcome is Outcome.COMPLETE) == (run.search.complete >= wanted)

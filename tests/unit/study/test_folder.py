@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from fre_hpo.errors import DiskFull
 from fre_hpo.study.folder import StudyFolder, TrialFolder, write_atomically
 
 HEADER = ["epoch", "loss", "miou"]
@@ -80,7 +84,7 @@ def test_a_checkpoint_that_was_never_finished_leaves_the_one_before(
         patch.setattr(os, "fsync", power_loss)
         with pytest.raises(KeyboardInterrupt):
             trial.save_checkpoint(b"epoch 3")
-    assert contents(trial) == [b"epoch 2"]
+    assert contents(trial) == [b"epoch 2", b"epoch 1"]
     trial.save_checkpoint(b"epoch 3 again")
     assert contents(trial) == [b"epoch 3 again", b"epoch 2"]
 
@@ -190,3 +194,118 @@ def test_a_cut_line_of_the_event_log_stays_alone(tmp_path: Path) -> None:
     lines = folder.events.read_text(encoding="utf-8").splitlines()
     assert len(lines) == 3
     assert json.loads(lines[2])["trial"] == 3
+
+
+# --- a full disk ---------------------------------------------------------------------------------
+
+
+class Disk:
+    """While it is full, half of what is appended to a file fits: the rest fails, or is left out."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, *, fails: bool) -> None:
+        self.full = True
+        disk, path_open = self, Path.open
+
+        class File(io.FileIO):
+            def write(self, data: Any) -> int:
+                written = super().write(bytes(data)[: len(data) // 2] if disk.full else data)
+                if disk.full and fails:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                return written
+
+        def opened(path: Path, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
+            return File(path, mode) if mode == "ab+" else path_open(path, mode, *args, **kwargs)
+
+        patch.setattr(Path, "open", opened)
+
+
+@pytest.fixture(params=[True, False], ids=["fails", "is cut short"])
+def disk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Disk:
+    return Disk(monkeypatch, fails=request.param)
+
+
+def test_an_event_that_does_not_fit_leaves_no_torn_line(tmp_path: Path, disk: Disk) -> None:
+    folder = StudyFolder(tmp_path)
+    folder.events.write_bytes(b'{"event": "one"}\n')
+    for _ in range(3):
+        with pytest.raises(DiskFull, match=r"events\.jsonl cannot be written"):
+            folder.log("two")
+        assert folder.events.read_bytes() == b'{"event": "one"}\n'
+    disk.full = False
+    folder.log("two")
+    lines = folder.events.read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["event"] for line in lines] == ["one", "two"]
+
+
+def test_an_epoch_that_does_not_fit_leaves_no_torn_line(trial: TrialFolder, disk: Disk) -> None:
+    trial.path.mkdir(parents=True)
+    trial.curve.write_bytes(b"epoch,loss,miou\n1,0.5,0.5\n")
+    with pytest.raises(DiskFull, match=r"curve\.csv"):
+        trial.append_curve([2, 0.5, 0.5])
+    assert trial.curve.read_bytes() == b"epoch,loss,miou\n1,0.5,0.5\n"
+    disk.full = False
+    trial.append_curve([2, 0.5, 0.5])
+    assert trial.curve.read_bytes() == b"epoch,loss,miou\n1,0.5,0.5\n2,0.5,0.5\n"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_file_that_does_not_fit_leaves_the_old_one(
+    trial: TrialFolder, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    trial.save_checkpoint(b"epoch 1")
+    trial.save_checkpoint(b"epoch 2")
+    trial.write_curve(HEADER, [[1, 0.5, 0.5]])
+    trial.save_outcome({"miou": 0.5})
+    before = {path: path.read_bytes() for path in trial.path.iterdir()}
+
+    def full_disk(_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", full_disk)
+    for write in (
+        lambda: trial.save_checkpoint(b"epoch 3"),
+        lambda: trial.write_curve(HEADER, []),
+        lambda: trial.cut_curve(HEADER, 0),
+        lambda: trial.save_outcome({"miou": 0.6}),
+        lambda: trial.save_result(b"network", ["a.png"], [[[1, 2], [3, 4]]]),
+    ):
+        with pytest.raises(DiskFull):
+            write()
+    assert {path: path.read_bytes() for path in trial.path.iterdir()} == before
+
+
+def test_any_other_error_of_the_disk_stays_what_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", broken)
+    with pytest.raises(OSError, match="Input/output error"):
+        write_atomically(tmp_path / "best.pt", b"network")
+
+
+# --- what may be called again --------------------------------------------------------------------
+
+
+def test_an_epoch_that_was_written_already_is_not_repeated(trial: TrialFolder) -> None:
+    trial.cut_curve(HEADER, 0)
+    for epoch in (1, 1, 2, 2, 11, 1):
+        trial.append_curve([epoch, 0.5, 0.5])
+    assert [row["epoch"] for row in trial.read_curve()] == ["1", "2", "11", "1"]
+
+
+def test_what_a_trial_came_to_is_read_back(trial: TrialFolder) -> None:
+    assert trial.load_outcome() is None
+    trial.save_outcome({"miou": 0.5, "class_iou": {"nucleus": None}})
+    assert trial.load_outcome() == {"miou": 0.5, "class_iou": {"nucleus": None}}
+
+
+def test_a_folder_tells_its_study_and_its_size(tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path / "studies" / "mouse-fre")
+    assert (folder.identity, folder.size()) == (None, 0)
+    folder.identify("0" * 32, "sqlite:///fre-hpo.db")
+    assert folder.identity == {"id": "0" * 32, "storage": "sqlite:///fre-hpo.db"}
+    before = folder.size()
+    folder.trial(0).save_checkpoint(b"12345678")
+    assert folder.size() == before + 8

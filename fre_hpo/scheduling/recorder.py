@@ -1,0 +1,220 @@
+"""Writing down what workers report: to the ledger, to the study's folder, to the journal.
+
+Every report may come twice to ``receive``, when the storage or the disk failed in its middle.  So each
+method does first what may be repeated (ledger, files), then writes its line into the event log, and
+only then changes what is known in memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from fre_hpo.scheduling.archive import Archive, TrialOutcome
+from fre_hpo.scheduling.executor import Arrival, Lost, OutOfMemory, Raised
+from fre_hpo.scheduling.journal import Journal
+from fre_hpo.scheduling.state import Search
+from fre_hpo.study.ledger import Ledger
+from fre_hpo.study.records import TrialRecord
+from fre_hpo.trial import Checkpoint, Epoch, Report, Result, Started, Stopped, curve_row
+
+
+class Recorder:
+    """Turns what arrives into what lasts, and tells how the state of the search changes."""
+
+    def __init__(self, ledger: Ledger, archive: Archive, journal: Journal) -> None:
+        self._ledger = ledger
+        self._archive = archive
+        self._journal = journal
+        self._ended: list[int] = []
+
+    def receive(self, search: Search, arrival: Arrival) -> Search:
+        """The search after an arrival; raises what the ledger and the disk raise."""
+        number, attempt, content = arrival.number, arrival.attempt, arrival.content
+        if not search.is_current(number, attempt):
+            kind = type(content).__name__
+            self._journal.log_trial("report_dropped", number, attempt, report=kind)
+            return search
+        match content:
+            case Lost(reason):
+                return self._lost(search, number, attempt, reason)
+            case OutOfMemory(reason):
+                return self._out_of_memory(search, number, attempt, reason)
+            case Raised():
+                return self._raised(search, number, attempt, content)
+            case _:
+                return self._reported(search, number, attempt, content)
+
+    def _reported(self, search: Search, number: int, attempt: int, report: Report) -> Search:
+        match report:
+            case Started():
+                self._started(number, attempt, report)
+            case Epoch():
+                self._epoch(number, attempt, report)
+            case Checkpoint(epoch, data):
+                self._archive.save_checkpoint(number, data)
+                self._journal.log_trial("checkpoint", number, attempt, epoch=epoch)
+            case Stopped(epoch):
+                return self.put_back(search, number, attempt, epoch)
+            case Result():
+                outcome = self._archive.keep(number, report)
+                return self.tell(search, number, attempt, outcome)
+        return search
+
+    # --- a trial in flight ----------------------------------------------------------------------
+
+    def _started(self, number: int, attempt: int, report: Started) -> None:
+        self._ledger.set_worker(number, report.worker)
+        self._archive.cut_curve(number, report.epoch)
+        trial = self._journal.live.trial(number)
+        trial = replace(trial, epoch=report.epoch, worker=report.worker, device=report.device)
+        self._journal.set_trial(trial)
+        self._journal.log_trial(
+            "trial_started",
+            number,
+            attempt,
+            epoch=report.epoch,
+            pid=report.pid,
+            device=report.device,
+            params=trial.params,
+        )
+
+    def _epoch(self, number: int, attempt: int, report: Epoch) -> None:
+        row, live = report.row, self._journal.live
+        self._ledger.report(number, row.epoch, row.miou)
+        self._archive.append_curve(number, curve_row(row))
+        facts = {"epoch": row.epoch, "miou": row.miou, "pid": report.pid}
+        self._journal.log_trial("epoch", number, attempt, **facts)
+        trial = replace(
+            live.trial(number),
+            epoch=row.epoch,
+            miou=row.miou,
+            best_miou=report.best_miou,
+            best_epoch=report.best_epoch,
+            epoch_seconds=row.seconds,
+        )
+        mean = _smoothed(live.epoch_seconds, row.seconds)
+        self._journal.change(running=live.with_trial(trial).running, epoch_seconds=mean)
+
+    def put_back(
+        self, search: Search, number: int, attempt: int, epoch: int | None = None
+    ) -> Search:
+        """A trial is not trained any more and waits for the next start."""
+        self._ledger.put_back(number)
+        self._journal.log_trial("trial_stopped", number, attempt, epoch=epoch)
+        self._journal.drop_trial(number)
+        return search.put_back(number)
+
+    # --- a trial's end --------------------------------------------------------------------------
+
+    def tell(self, search: Search, number: int, attempt: int, outcome: TrialOutcome) -> Search:
+        """A trial is trained to its end, now or in an earlier run that could not tell it."""
+        self._ledger.report_missing(number, self._archive.points(number))
+        self._ledger.complete(number, **vars(outcome))
+        self._log_complete(number, attempt, outcome)
+        search = search.completed(number)
+        self._journal.change(complete=search.complete)
+        self._note_end(number)
+        return search
+
+    def log_untold(self, records: list[TrialRecord]) -> None:
+        """The ends that an earlier run told the storage and could not log any more."""
+        logged = self._journal.trials_logged("trial_finished")
+        for record in records:
+            outcome = self._archive.outcome(record.number)
+            if record.complete and record.number not in logged and outcome:
+                self._log_complete(record.number, record.attempts, outcome)
+
+    def _log_complete(self, number: int, attempt: int, outcome: TrialOutcome) -> None:
+        self._journal.log_trial(
+            "trial_finished",
+            number,
+            attempt,
+            state="COMPLETE",
+            value=outcome.miou,
+            epoch=outcome.epochs,
+            best_epoch=outcome.best_epoch,
+        )
+
+    def _lost(self, search: Search, number: int, attempt: int, reason: str) -> Search:
+        if not search.may_retry(number):
+            kind = f"its worker was lost {search.retries + 1} times ({reason})"
+            return self._fail(search, number, attempt, "WorkerLost", kind)
+        self._journal.log_trial("trial_lost", number, attempt, reason=reason)
+        self._journal.say(f"Trial {number} lost its worker ({reason}); it goes on elsewhere.")
+        self._journal.drop_trial(number)
+        return search.lost(number)
+
+    def _out_of_memory(self, search: Search, number: int, attempt: int, reason: str) -> Search:
+        if not search.may_retry_alone(number):
+            sentence = f"it ran out of memory, alone on its device as well ({reason})"
+            return self._fail(search, number, attempt, "OutOfMemory", sentence)
+        self._journal.log_trial("out_of_memory", number, attempt, reason=reason)
+        self._journal.say(
+            f"Trial {number} ran out of memory ({reason}); it is trained once more, alone."
+        )
+        self._journal.drop_trial(number)
+        return search.out_of_memory(number)
+
+    def _raised(self, search: Search, number: int, attempt: int, error: Raised) -> Search:
+        return self._fail(
+            search,
+            number,
+            attempt,
+            f"{error.kind}: {error.message}",
+            error.message,
+            diverged=error.diverged_in is not None,
+            traceback=error.traceback,
+        )
+
+    def _fail(
+        self,
+        search: Search,
+        number: int,
+        attempt: int,
+        kind: str,
+        reason: str,
+        *,
+        diverged: bool = False,
+        **facts: Any,
+    ) -> Search:
+        epoch = self._journal.live.trial(number).epoch
+        self._ledger.fail(number, epoch, reason)
+        self._archive.drop_checkpoints(number)
+        facts = {"state": "FAIL", "epoch": epoch, "reason": reason, **facts}
+        self._journal.log_trial("trial_finished", number, attempt, **facts)
+        self._journal.change(failed=self._journal.live.failed + 1)
+        self._note_end(number)
+        return search.failed(number, kind, diverged=diverged)
+
+    def ended_elsewhere(self, search: Search, number: int, state: str) -> Search:
+        """Somebody told a trial that was running or waiting, in the dashboard for example."""
+        attempt = search.attempts.get(number, 0)
+        reason = "ended by somebody else"
+        self._archive.drop_checkpoints(number)
+        self._journal.log_trial("trial_finished", number, attempt, state=state, reason=reason)
+        self._journal.say(f"Trial {number} was ended by somebody else ({state}); it is stopped.")
+        counts = state in ("COMPLETE", "PRUNED")
+        search = search.completed(number) if counts else search.discarded(number)
+        failed = self._journal.live.failed + (state == "FAIL")
+        self._journal.change(complete=search.complete, failed=failed)
+        self._note_end(number)
+        return search
+
+    def _note_end(self, number: int) -> None:
+        self._ended.append(number)
+        self._journal.drop_trial(number)
+
+    def wrap_up(self) -> None:
+        """What is left to do after trials ended: keep the best few networks, show the results."""
+        if not self._ended:
+            return
+        records = self._ledger.records()
+        self._archive.tidy(records)
+        for number in self._ended:
+            self._journal.trial_ended(records[number])
+        self._ended.clear()
+
+
+def _smoothed(mean: float | None, seconds: float) -> float:
+    return seconds if mean is None else 0.9 * mean + 0.1 * seconds

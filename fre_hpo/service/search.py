@@ -1,0 +1,149 @@
+"""A search from its lock to its end: what trains, where, and the coordinator's run."""
+
+from __future__ import annotations
+
+import platform
+import socket
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from importlib.metadata import version
+
+from fre_hpo.scheduling.cluster import connected
+from fre_hpo.scheduling.coordinator import Coordinator, Plan
+from fre_hpo.scheduling.executor import Executor
+from fre_hpo.scheduling.inline import InlineExecutor
+from fre_hpo.scheduling.observer import Observer
+from fre_hpo.scheduling.placement import Machine, Placement, place, usable_cpus
+from fre_hpo.scheduling.state import Outcome
+from fre_hpo.service.check import Preparation, held
+from fre_hpo.service.request import Request
+from fre_hpo.service.signals import stop_on_signals
+from fre_hpo.settings import Settings
+from fre_hpo.study.charter import Charter
+from fre_hpo.study.connection import Connection
+from fre_hpo.study.folder import StudyFolder
+from fre_hpo.study.ledger import Ledger
+from fre_hpo.study.lock import CoordinatorLock
+from fre_hpo.study.records import now
+from fre_hpo.trial import StopFlag, TrainingData, accelerators
+
+_RECORDED = ("fre-hpo", "optuna", "torch", "numpy", "ray")
+
+
+def search(
+    preparation: Preparation,
+    request: Request,
+    settings: Settings,
+    observer: Observer,
+    lock: CoordinatorLock | None,
+) -> tuple[Outcome, int]:
+    """Train until the outcome; returns it with the number of complete trials.
+
+    lock: of a study that exists; for a new one (None) it is taken here, once there is somewhere to
+    train.
+    """
+    with ExitStack() as stack:
+        machine = stack.enter_context(_machine(request))
+        placement = _placement(request, machine)
+        if lock is None:
+            lock = stack.enter_context(held(settings, preparation.name))
+        ledger = _open_or_create(preparation, settings)
+        folder = _folder(ledger, settings)
+        observer.say(_placement_sentence(request, placement))
+        executor = _executor(request, preparation, placement)
+        stack.callback(executor.close)
+        stop = StopFlag()
+        plan = _plan(request, preparation, ledger, placement)
+        coordinator = Coordinator(ledger, folder, executor, lock, placement, plan, stop, observer)
+        with stop_on_signals(stop):
+            outcome = coordinator.run()
+        return outcome, sum(record.counts for record in ledger.records())
+
+
+@contextmanager
+def _machine(request: Request) -> Iterator[Machine]:
+    """What there is to train on; with the Ray executor, Ray is connected within this block."""
+    gpus, mps = accelerators()
+    if request.executor == "ray":
+        with connected(request.ray_address) as machine:
+            local = request.ray_address is None
+            yield Machine(machine.cpus, machine.gpus, mps=mps and local)
+    else:
+        yield Machine(usable_cpus(), gpus, mps)
+
+
+def _placement(request: Request, machine: Machine) -> Placement:
+    return place(
+        machine,
+        request.device,
+        request.parallel,
+        request.gpus_per_trial,
+        one_slot=request.executor == "inline",
+    )
+
+
+def _open_or_create(preparation: Preparation, settings: Settings) -> Ledger:
+    """The study, verified once more now that nobody else can write it, and taken over."""
+    connection = Connection(settings.storage, create=True)
+    if Ledger.exists(connection, preparation.name):
+        ledger = Ledger.open(connection, preparation.name)
+        ledger.charter.refuse_other_spec(preparation.name, preparation.spec)
+        ledger.charter.refuse_other_data(preparation.name, preparation.dataset.fingerprint)
+    else:
+        ledger = Ledger.create(connection, preparation.name, _charter(preparation))
+    ledger.take_over()
+    return ledger
+
+
+def _folder(ledger: Ledger, settings: Settings) -> StudyFolder:
+    """The study's folder; folder and study each record where the other lies (design 3.18)."""
+    folder = StudyFolder(settings.study_folder(ledger.name))
+    folder.identify(ledger.charter.id, ledger.shown)
+    ledger.set_home(f"{socket.gethostname()}:{settings.home}")
+    return folder
+
+
+def _charter(preparation: Preparation) -> Charter:
+    source = preparation.recipe.source
+    return Charter(
+        id=uuid.uuid4().hex,
+        spec=preparation.spec,
+        overrides=preparation.overrides,
+        fingerprint=preparation.dataset.fingerprint,
+        classes=preparation.dataset.classes,
+        recipe=str(source) if source else preparation.recipe.name,
+        data_folder=str(preparation.folder) if preparation.folder else None,
+        versions={"python": platform.python_version(), **{n: version(n) for n in _RECORDED}},
+        created_at=now(),
+    )
+
+
+def _executor(request: Request, preparation: Preparation, placement: Placement) -> Executor:
+    dataset = preparation.dataset
+    visible = TrainingData(dataset.classes, dataset.train, dataset.validation)
+    if request.executor == "inline":
+        return InlineExecutor(visible)
+    from fre_hpo.scheduling.ray_executor import RayExecutor  # Ray is loaded only where it is used
+
+    return RayExecutor(visible, placement)
+
+
+def _plan(request: Request, preparation: Preparation, ledger: Ledger, placement: Placement) -> Plan:
+    """What is asked for; the total and the enqueued points are written into the study."""
+    wanted = preparation.progress.wanted
+    ledger.want(wanted)
+    for point in preparation.points:
+        ledger.enqueue(point)
+    return Plan(
+        wanted=wanted,
+        seconds=request.hours * 3600 if request.hours else None,
+        retries=request.retries,
+        patience=request.storage_patience,
+        parallel=placement.limit,
+    )
+
+
+def _placement_sentence(request: Request, placement: Placement) -> str:
+    where = f" on the cluster at {request.ray_address}" if request.ray_address else ""
+    return f"Training {placement}{where}."
