@@ -250,9 +250,9 @@ class House:
     def states(self) -> list[str]:
         return [record.state for record in self.opened().records()]
 
-    def events(self, name: str) -> list[dict[str, Any]]:
+    def events(self, *names: str) -> list[dict[str, Any]]:
         lines = self.folder.events.read_text(encoding="utf-8").splitlines()
-        return [e for e in map(json.loads, lines) if e["event"] == name]
+        return [e for e in map(json.loads, lines) if e["event"] in names]
 
     def curve(self, number: int) -> list[int]:
         return [int(line["epoch"]) for line in self.folder.trial(number).read_curve()]

@@ -7,14 +7,14 @@ the storage is out of reach or the disk is full, training goes on and reports wa
 from __future__ import annotations
 
 import contextlib
-from collections import deque
 from dataclasses import dataclass
 
 from fre_hpo.errors import DiskFull, EndedElsewhere, StorageUnreachable
 from fre_hpo.scheduling.archive import Archive
 from fre_hpo.scheduling.clock import Clock
 from fre_hpo.scheduling.custody import Custody
-from fre_hpo.scheduling.executor import Arrival, Executor
+from fre_hpo.scheduling.executor import Executor
+from fre_hpo.scheduling.inbox import Inbox
 from fre_hpo.scheduling.journal import Journal
 from fre_hpo.scheduling.live import Live, RunningTrial
 from fre_hpo.scheduling.observer import Observer
@@ -27,7 +27,7 @@ from fre_hpo.study.ledger import Asked, Ledger
 from fre_hpo.study.lock import CoordinatorLock
 from fre_hpo.study.order import Wish
 from fre_hpo.study.records import TrialRecord
-from fre_hpo.trial import Checkpoint, Job, StopFlag
+from fre_hpo.trial import Job, StopFlag
 
 POLL_SECONDS = 0.5
 TEND_SECONDS = 1.0
@@ -73,7 +73,7 @@ class Coordinator:
         self._recorder = Recorder(ledger, self._archive, self._journal)
         self._search = Search(plan.wanted, self._slots(), plan.retries)
         self._asked: dict[int, Asked] = {}
-        self._inbox: deque[Arrival] = deque()
+        self._inbox = Inbox()
         self._told_elsewhere: dict[int, str] = {}
         self._at_once = False
         self._obstacle: Obstacle | None = None
@@ -140,12 +140,10 @@ class Coordinator:
         return None
 
     def _collect(self) -> None:
-        """Wait for reports; while they cannot be written, only a trial's newest checkpoint is kept."""
+        """Wait for reports."""
         arrivals = self._executor.poll(POLL_SECONDS)
         for arrival in arrivals:
-            if self._obstacle and isinstance(arrival.content, Checkpoint):
-                self._inbox = deque(a for a in self._inbox if not _replaces(arrival, a))
-            self._inbox.append(arrival)
+            self._inbox.add(arrival)
         if not arrivals and (self._obstacle or not self._search.running):
             self._clock.sleep(POLL_SECONDS)
 
@@ -153,8 +151,8 @@ class Coordinator:
         while self._inbox:
             self._custody.assure()
             halting = self._search.halting
-            self._search = self._recorder.receive(self._search, self._inbox[0])
-            self._inbox.popleft()
+            self._search = self._recorder.receive(self._search, self._inbox.first)
+            self._inbox.drop_first()
             if self._search.halting is not halting:
                 self._stop_running()
         self._recorder.wrap_up()
@@ -364,12 +362,6 @@ class Coordinator:
         self._journal.say(f"All that had waited is written, {seconds} s later; nothing was lost.")
         kind = "disk_full" if isinstance(obstacle.error, DiskFull) else "storage_lost"
         self._journal.log(kind, seconds=seconds)
-
-
-def _replaces(newer: Arrival, older: Arrival) -> bool:
-    """Whether an older arrival is a checkpoint that a newer one makes worthless."""
-    same = (newer.number, newer.attempt) == (older.number, older.attempt)
-    return same and isinstance(older.content, Checkpoint)
 
 
 _PAUSED = "The search is paused: running trials go on to their end, and nothing new is begun."

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -239,18 +240,20 @@ def main(arguments: list[str]) -> int:
         print("needs PostgreSQL: set FRE_HPO_TEST_POSTGRES_BIN or install it", file=sys.stderr)
         return 1
     server = Postgres(binaries)
-    with tempfile.TemporaryDirectory(prefix="fre-hpo-chaos-") as folder:
+    folder = Path(tempfile.mkdtemp(prefix="fre-hpo-chaos-"))
+    print(f"seed {seed} in {folder}, which stays if it fails", flush=True)
+    try:
+        server.start()
+        url = server.create_database("chaos")
+        chaos = Chaos(Plan(), random.Random(seed), server, folder / "home", url)
         try:
-            server.start()
-            url = server.create_database("chaos")
-            chaos = Chaos(Plan(), random.Random(seed), server, Path(folder) / "home", url)
-            try:
-                seconds = chaos.run()
-                print(f"seed {seed}: {seconds:.0f} s, {chaos.check()}", flush=True)
-            finally:
-                chaos.end()
+            seconds = chaos.run()
+            print(f"seed {seed}: {seconds:.0f} s, {chaos.check()}", flush=True)
         finally:
-            server.close()
+            chaos.end()
+    finally:
+        server.close()
+    shutil.rmtree(folder)
     return 0
 
 
