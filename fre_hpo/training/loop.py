@@ -23,6 +23,7 @@ from fre_hpo.training.augment import augment
 from fre_hpo.training.batchnorm import recalibrated, spread_evenly, statistics_layers
 from fre_hpo.training.loss import class_weights, cross_entropy
 from fre_hpo.training.metrics import Confusion, class_iou, count_confusion, mean_iou
+from fre_hpo.training.optimiser import Adam
 from fre_hpo.training.schedule import Schedule
 from fre_hpo.training.seeding import Purpose, derive
 
@@ -79,7 +80,7 @@ class Training:
         self.classes = classes
         self.schedule = schedule
         self.seed = seed
-        self.optimizer = torch.optim.Adam(network.parameters(), lr=schedule.learning_rate)
+        self.optimizer = Adam(network.parameters(), lr=schedule.learning_rate)
         self.weights = class_weights(schedule.class_weights, train.labels, classes)
         self.curve: list[EpochRow] = []
         self.best: Best | None = None

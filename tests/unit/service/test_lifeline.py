@@ -88,7 +88,7 @@ line.end(0)
         assert line.recv(100) == b""
         assert time.monotonic() - began < 10
         assert process.stdout is not None
-        found, *others = process.stdout.read().split()
+        found, *others = process.stdout.readline().split()
         for pid in others:
             os.kill(int(pid), signal.SIGKILL)
         assert found == b"False"
