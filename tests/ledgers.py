@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import math
+import sqlite3
+import tempfile
+from contextlib import closing
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from fre_hpo.data import DATASETS
@@ -43,7 +48,21 @@ def make_charter(spec: Spec | None = None) -> Charter:
     )
 
 
+@cache
+def _empty_database() -> bytes:
+    """An SQLite file with Optuna's tables: making them takes a tenth of a second for every test."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "empty.db"
+        Connection(f"sqlite:///{path}", create=True).engine.dispose()
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return path.read_bytes()
+
+
 def create(url: str, name: str, spec: Spec | None = None) -> Ledger:
+    path = Path(url.removeprefix("sqlite:///"))
+    if url.startswith("sqlite:///") and not path.exists():
+        path.write_bytes(_empty_database())
     return Ledger.create(Connection(url, create=True), name, make_charter(spec))
 
 
