@@ -121,11 +121,11 @@ def _held_error(name: str, holder: Holder) -> StudyHeld:
 def _stored(settings: Settings, name: str) -> Stored | None:
     """The study if there is one already."""
     connection = Connection(settings.storage, create=False)
-    if not Ledger.exists(connection, name):
-        return None
     holder = coordinator_lock(connection.url, name).holder()
     if holder is not None:
         raise _held_error(name, holder)
+    if not Ledger.exists(connection, name):
+        return None
     ledger = Ledger.open(connection, name)
     records = ledger.records()
     complete = sum(record.counts for record in records)

@@ -16,7 +16,7 @@ from fre_hpo.scheduling.inline import InlineExecutor
 from fre_hpo.scheduling.observer import Observer
 from fre_hpo.scheduling.placement import Machine, Placement, place, usable_cpus
 from fre_hpo.scheduling.state import Outcome
-from fre_hpo.service.check import Preparation, held
+from fre_hpo.service.check import Preparation
 from fre_hpo.service.request import Request
 from fre_hpo.service.signals import stop_on_signals
 from fre_hpo.settings import Settings
@@ -36,18 +36,15 @@ def search(
     request: Request,
     settings: Settings,
     observer: Observer,
-    lock: CoordinatorLock | None,
+    lock: CoordinatorLock,
 ) -> tuple[Outcome, int]:
     """Train until the outcome; returns it with the number of complete trials.
 
-    lock: of a study that exists; for a new one (None) it is taken here, once there is somewhere to
-    train.
+    A new study is created only when there is somewhere to train and nothing can be refused any more.
     """
     with ExitStack() as stack:
         machine = stack.enter_context(_machine(request))
         placement = _placement(request, machine)
-        if lock is None:
-            lock = stack.enter_context(held(settings, preparation.name))
         ledger = _open_or_create(preparation, settings)
         folder = _folder(ledger, settings)
         observer.say(_placement_sentence(request, placement))

@@ -6,8 +6,6 @@ The study is locked before anything heavy is loaded: whoever comes second learns
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from fre_hpo.scheduling.live import Live
@@ -19,7 +17,6 @@ from fre_hpo.service.request import Request
 from fre_hpo.settings import Settings
 from fre_hpo.study.connection import Connection
 from fre_hpo.study.ledger import Ledger
-from fre_hpo.study.lock import CoordinatorLock
 from fre_hpo.study.order import Order, Wish
 from fre_hpo.study.space import written
 
@@ -54,39 +51,28 @@ def run(
         return Ended(name, Outcome.COMPLETE, complete, wanted)
     if preparation.inherited:
         observer.say(_inheritance_sentence(preparation))
-    with _existing(preparation, settings) as lock:
+    with held(settings, name) as lock:
+        if preparation.exists:
+            _take_up(Ledger.open(Connection(settings.storage, create=True), name))
         from fre_hpo.service.search import search  # torch is loaded only where something is trained
 
         outcome, complete = search(preparation, request, settings, observer, lock)
     return Ended(name, outcome, complete, wanted)
 
 
-@contextmanager
-def _existing(preparation: Preparation, settings: Settings) -> Iterator[CoordinatorLock | None]:
-    """The lock of a study that exists, taken over by this process; None for a new one, which is
-    created only when nothing can be refused any more."""
-    if not preparation.exists:
-        yield None
-        return
-    with held(settings, preparation.name) as lock:
-        ledger = Ledger.open(Connection(settings.storage, create=True), preparation.name)
-        if not _replaces_a_crashed_one():
-            ledger.give(Order.by("start", Wish.RUN))
-        _announce(ledger)
-        yield lock
-
-
-def _replaces_a_crashed_one() -> bool:
-    return bool(os.environ.get(RESTARTS_VARIABLE))
-
-
-def _announce(ledger: Ledger) -> None:
-    """Say who coordinates the study from now on."""
+def _take_up(ledger: Ledger) -> None:
+    """Say who coordinates a study from now on; a start means that it goes on."""
+    if not _replaces_a_crashed_one():
+        ledger.give(Order.by("start", Wish.RUN))
     last = live_of(ledger)
     if last is not None:
         state = "paused" if ledger.order.wish is Wish.PAUSE else "running"
         fresh = Live(state, last.wanted, last.complete, last.failed, 1, last.elapsed, last.epochs)
         ledger.set_live(replace(fresh, slots=last.slots).to_plain())
+
+
+def _replaces_a_crashed_one() -> bool:
+    return bool(os.environ.get(RESTARTS_VARIABLE))
 
 
 def _inheritance_sentence(preparation: Preparation) -> str:

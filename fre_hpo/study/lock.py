@@ -75,19 +75,32 @@ def coordinator_lock(url: URL, study: str) -> CoordinatorLock:
 
 
 class FileLock:
-    """A lock file beside the database, one for each study; the holder writes its name into it."""
+    """A lock file beside the database, one for each study; the holder writes its name into it.
+
+    Where no database came of it, nothing stays: no lock file, and no folder made for it.
+    """
 
     def __init__(self, url: URL, study: str) -> None:
-        self._path = Path(f"{url.database}.{study}.lock")
+        self._url = url
+        self._database = Path(url.database or "").absolute()
+        self._path = self._database.with_name(f"{self._database.name}.{study}.lock")
         self._lock = filelock.FileLock(self._path)
+        self._made: list[Path] = []
 
     def acquire(self) -> bool:
         try:
+            self._make_folders()
             self._lock.acquire(blocking=False)
         except filelock.Timeout:
             return False
+        except OSError as error:
+            raise unreachable(self._url, error) from error
         self._write(str(Holder.here()))
         return True
+
+    def _make_folders(self) -> None:
+        self._made += [p for p in self._path.parents if not p.exists() and p not in self._made]
+        self._path.parent.mkdir(parents=True, exist_ok=True)
 
     def check(self) -> None:
         """The system keeps a file lock as long as this process lives."""
@@ -95,7 +108,12 @@ class FileLock:
     def release(self) -> None:
         if self._lock.is_locked:
             self._write("")
+            if not self._database.exists():
+                self._path.unlink(missing_ok=True)
         self._lock.release(force=True)
+        for folder in self._made:
+            with contextlib.suppress(OSError):  # in use by now
+                folder.rmdir()
 
     def holder(self) -> Holder | None:
         if not self._path.exists():
