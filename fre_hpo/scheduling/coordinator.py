@@ -16,18 +16,18 @@ from fre_hpo.scheduling.custody import Custody
 from fre_hpo.scheduling.executor import Executor
 from fre_hpo.scheduling.inbox import Inbox
 from fre_hpo.scheduling.journal import Journal
-from fre_hpo.scheduling.live import Live, RunningTrial
+from fre_hpo.scheduling.launcher import Launcher
+from fre_hpo.scheduling.live import Live
 from fre_hpo.scheduling.observer import Observer
 from fre_hpo.scheduling.obstacle import STOPPING_SECONDS, Obstacle
 from fre_hpo.scheduling.placement import Placement
 from fre_hpo.scheduling.recorder import Recorder
 from fre_hpo.scheduling.state import Ask, Dispatch, End, Outcome, Search, Wait
 from fre_hpo.study.folder import StudyFolder
-from fre_hpo.study.ledger import Asked, Ledger
+from fre_hpo.study.ledger import Ledger
 from fre_hpo.study.lock import CoordinatorLock
 from fre_hpo.study.order import Wish
-from fre_hpo.study.records import TrialRecord
-from fre_hpo.trial import Job, StopFlag
+from fre_hpo.trial import StopFlag
 
 POLL_SECONDS = 0.5
 TEND_SECONDS = 1.0
@@ -71,8 +71,10 @@ class Coordinator:
         self._archive = Archive(folder, ledger.charter.classes)
         self._journal = Journal(ledger, folder, observer, self._clock, self._first_view())
         self._recorder = Recorder(ledger, self._archive, self._journal)
+        self._launcher = Launcher(
+            ledger, self._archive, self._journal, self._recorder, executor, placement
+        )
         self._search = Search(plan.wanted, self._slots(), plan.retries)
-        self._asked: dict[int, Asked] = {}
         self._inbox = Inbox()
         self._told_elsewhere: dict[int, str] = {}
         self._at_once = False
@@ -132,9 +134,9 @@ class Coordinator:
                 self._finish(outcome)
                 return outcome
             case Ask():
-                self._queue(self._ledger.ask())
-            case Dispatch(number, attempt, alone):
-                self._dispatch(number, attempt, alone=alone)
+                self._search = self._launcher.ask(self._search)
+            case Dispatch() as dispatch:
+                self._search = self._launcher.dispatch(self._search, dispatch)
             case Wait():
                 self._collect()
         return None
@@ -158,22 +160,17 @@ class Coordinator:
         self._recorder.wrap_up()
 
     def _finish(self, outcome: Outcome) -> None:
-        """Whatever has not ended waits for the next start."""
-        for number in self._search.queued:
-            with contextlib.suppress(EndedElsewhere):
-                self._ledger.put_back(number)
+        self._launcher.put_back(self._search)
         state = "finished" if outcome is Outcome.COMPLETE else "stopped"
         self._journal.change(state=state, message=None)
         self._journal.publish(now=True)
         facts = {"outcome": outcome.value, "complete": self._search.complete}
         self._journal.log("study_finished", **facts)
 
-    # --- taking stock ---------------------------------------------------------------------------
-
     def _begin(self) -> None:
         """Count what is there; what runs or waits with parameters was left by an earlier run."""
         records = self._ledger.records()
-        self._count(records)
+        self._search = self._launcher.count(self._search, records)
         self._journal.publish(now=True)
         self._archive.tidy(records)
         live = self._journal.live
@@ -188,65 +185,7 @@ class Coordinator:
         )
         self._recorder.log_untold(records)
         self._began = True
-        self._adopt(records)
-
-    def _count(self, records: list[TrialRecord]) -> None:
-        """Count what has ended, but for trials whose end is still to be noted."""
-        ended = [r for r in records if not self._search.knows(r.number)]
-        complete = sum(r.counts for r in ended)
-        failed = sum(r.state == "FAIL" for r in ended)
-        self._search = self._search.with_complete(complete)
-        self._journal.change(complete=complete, failed=failed)
-
-    def _adopt(self, records: list[TrialRecord]) -> None:
-        """Tell a trial that was trained to its end; queue any other with its parameters.
-
-        One that is only enqueued the ledger hands out when it is asked.
-        """
-        self._count(records)
-        orphans = [r for r in records if r.state == "RUNNING" or (r.state == "WAITING" and r.begun)]
-        for orphan in orphans:
-            if self._search.knows(orphan.number):
-                continue
-            try:
-                self._go_on_with(orphan.number, orphan.attempts)
-            except EndedElsewhere:
-                self._adopt(self._ledger.records())
-                return
-
-    def _go_on_with(self, number: int, attempt: int) -> None:
-        asked = self._ledger.ask_again(number)
-        self._ledger.report_missing(number, self._archive.points(number))
-        outcome = self._archive.outcome(number)
-        if outcome is None:
-            self._queue(asked)
-        else:
-            self._search = self._recorder.tell(self._search, number, attempt, outcome)
-
-    # --- beginning trials -----------------------------------------------------------------------
-
-    def _queue(self, asked: Asked) -> None:
-        self._asked[asked.number] = asked
-        self._search = self._search.queue(asked.number, asked.attempts)
-
-    def _dispatch(self, number: int, attempt: int, *, alone: bool) -> None:
-        asked = self._asked[number]
-        checkpoint = self._archive.checkpoint(number, self._journal.say)
-        self._ledger.begin_attempt(number, attempt)
-        job = Job(
-            number=number,
-            attempt=attempt,
-            spec=self._ledger.spec,
-            parameters=asked.parameters,
-            seed=asked.seed,
-            device=self._placement.device,
-            threads=self._placement.threads,
-            checkpoint=checkpoint,
-        )
-        self._executor.submit(job, alone=alone)
-        self._search = self._search.dispatched(number, attempt)
-        epochs = self._journal.live.epochs
-        self._journal.set_trial(RunningTrial(number, attempt, asked.parameters, epochs=epochs))
+        self._search = self._launcher.adopt(self._search, records)
 
     # --- what others want -----------------------------------------------------------------------
 
@@ -352,7 +291,7 @@ class Coordinator:
             self._custody.regain()
         self._custody.assure()
         if self._began:
-            self._adopt(self._ledger.records())
+            self._search = self._launcher.adopt(self._search, self._ledger.records())
         self._let_go()
         self._empty_inbox()
         self._obstacle = None
