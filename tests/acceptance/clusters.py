@@ -75,7 +75,6 @@ class Cluster:
             "--head",
             f"--port={port}",
             "--node-ip-address=127.0.0.1",
-            f"--ray-client-server-port={free_port()}",
             f"--temp-dir={folder}",
             "--include-dashboard=false",
             cpus=cpus,

@@ -15,6 +15,7 @@ from typing import Any
 import optuna
 import psutil
 import pytest
+from optuna.trial import TrialState
 
 from acceptance.processes import (
     LONGER,
@@ -125,8 +126,9 @@ def test_a_holder_that_was_halted_past_its_lock_writes_nothing_more(
 def test_a_trial_failed_in_the_dashboard_is_stopped_and_replaced(home: Path) -> None:
     with background(*start_flags("--trials", "2", longer=True), home=home) as search:
         wait_for_event(home, "epoch", trial=0, epoch=2)
-        study = optuna.load_study(study_name=STUDY, storage=f"sqlite:///{home}/fre-hpo.db")
-        study.tell(0, state=optuna.trial.TrialState.FAIL)
+        storage = optuna.storages.RDBStorage(f"sqlite:///{home}/fre-hpo.db")
+        optuna.load_study(study_name=STUDY, storage=storage).tell(0, state=TrialState.FAIL)
+        storage.engine.dispose()
         wait_for_event(home, "trial_finished", trial=0, state="FAIL")
         assert search.wait(60) == 0
     assert [t["state"] for t in read_json("trials", STUDY, home=home)] == [
@@ -140,32 +142,41 @@ def test_a_trial_failed_in_the_dashboard_is_stopped_and_replaced(home: Path) -> 
     assert late <= {"report_dropped"}
 
 
-def test_stop_and_pause_from_another_shell(home: Path, unbroken: Path) -> None:
+def test_stop_from_another_shell(home: Path, unbroken: Path) -> None:
     flags = start_flags("--trials", "2", longer=True)
     with background(*flags, home=home) as search:
         wait_for_event(home, "epoch", trial=0, epoch=2)
         stopped = fre_hpo("stop", STUDY, home=home)
         assert search.wait(30) == 75
     assert stopped.returncode == 0, stopped.stderr
-    assert f"{STUDY} is stopped: 0 of 2 trials are complete." in stopped.stderr
+    complete = rows(home, "COMPLETE")
+    assert f"{STUDY} is stopped: {complete} of 2 trials are complete." in stopped.stderr
     assert (rows(home, "WAITING"), rows(home, "RUNNING")) == (1, 0)
     last = [e["epoch"] for e in events(home) if e["event"] == "epoch"][-1]
     assert [e["epoch"] for e in events(home) if e["event"] == "checkpoint"][-1] == last
-    with background(*flags, home=home) as search:
-        wait_for_event(home, "trial_started", trial=0, attempt=2, epoch=last)
-        assert fre_hpo("pause", STUDY, home=home).returncode == 0
-        wait_for_event(home, "study_paused")
-        wait_for_event(home, "trial_finished", trial=0)
-        wait_for(lambda: _status(home)["running"] == 0, "a pause without a running trial")
-        assert (_status(home)["state"], rows(home, "COMPLETE")) == ("paused", 1)
-        time.sleep(2)
-        assert search.poll() is None
-        assert len(outcome(home)) == 1
-        assert fre_hpo("resume", STUDY, home=home).returncode == 0
-        assert search.wait(60) == 0
+    assert fre_hpo(*flags, home=home).returncode == 0
     assert outcome(home) == outcome(unbroken)[:2]
     trained = [(e["trial"], e["epoch"]) for e in events(home) if e["event"] == "epoch"]
     assert trained == all_points(2)
+
+
+def test_pause_from_another_shell(home: Path) -> None:
+    with background(*start_flags("--trials", "12", longer=True), home=home) as search:
+        wait_for_event(home, "epoch", trial=0)
+        assert fre_hpo("pause", STUDY, home=home).returncode == 0
+        wait_for_event(home, "study_paused")
+        wait_for(lambda: _status(home)["running"] == 0, "a pause without a running trial")
+        begun = len(outcome(home))
+        assert (_status(home)["state"], rows(home, "COMPLETE")) == ("paused", begun)
+        assert begun < 12
+        time.sleep(2)
+        assert search.poll() is None
+        assert len(outcome(home)) == begun
+        assert fre_hpo("resume", STUDY, home=home).returncode == 0
+        wait_for_event(home, "study_resumed")
+        wait_for_event(home, "trial_finished", trial=begun)
+        assert fre_hpo("stop", STUDY, "--now", home=home).returncode == 0
+        assert search.wait(30) == 75
 
 
 def test_stop_now_does_not_wait_and_stop_of_nothing_is_no_error(home: Path) -> None:

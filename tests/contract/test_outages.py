@@ -181,9 +181,7 @@ def test_an_outage_that_training_outlasts_is_bridged(house: House, storage: Stor
     assert house.opened().live["message"] is None
 
 
-def test_checkpoints_that_waited_are_written_in_their_order(
-    house: House, storage: Storage
-) -> None:
+def test_checkpoints_that_waited_are_written_in_their_order(house: House, storage: Storage) -> None:
     """So that a crash in the middle of it repeats one epoch and not all that waited."""
 
     def lose(job: Job) -> Iterator[Content]:
