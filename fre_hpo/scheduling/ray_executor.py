@@ -83,6 +83,7 @@ class RayExecutor:
 
     def __init__(self, data: TrainingData, placement: Placement) -> None:
         self._placement = placement
+        self._training_data = data
         self._data = ray.put(data)
         self._actor = ray.remote(
             max_restarts=0, max_task_retries=0, concurrency_groups={"control": 1}
@@ -151,11 +152,16 @@ class RayExecutor:
         return [arrival for arrival in arrivals if arrival]
 
     def _losses(self) -> list[Arrival]:
-        """The trials of nodes that are gone.  Ray would tell, too, but can take minutes over it."""
+        """The trials of nodes that are gone.  Ray would tell, too, but can take minutes over it.
+
+        The data is put anew: of the old object Ray would for half a minute look for a dead node's copy.
+        """
         gone = self._watch.view.gone
         lost = [running for running in self._running.values() if running.node in gone]
         for running in lost:
             self._release(running)
+        if lost:
+            self._data = ray.put(self._training_data)
         return [_arrival(running, Lost("its node is gone")) for running in lost]
 
     def _next(self, running: _Running) -> Arrival | None:
