@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from fre_hpo.cli.options import as_format, common
 from fre_hpo.settings import Settings
+
+if TYPE_CHECKING:
+    from fre_hpo.study.order import Wish
 
 
 @click.command(epilog="Example:  fre-hpo pause mouse-fre")
@@ -16,15 +19,14 @@ from fre_hpo.settings import Settings
 @common
 def pause(settings: Settings, study: str) -> None:
     """Begin no more trials; those that run go on to their end."""
-    from fre_hpo.service.control import give_order
     from fre_hpo.study.order import Wish
 
-    heard = give_order(settings, study, Wish.PAUSE)
-    click.echo(
-        f"{study} begins no more trials until `fre-hpo resume {study}`."
-        if heard
-        else f"{study} is not running: nothing was paused; `fre-hpo start` goes on with it.",
-        err=True,
+    _order(
+        settings,
+        study,
+        Wish.PAUSE,
+        f"{study} begins no more trials until `fre-hpo resume {study}`.",
+        f"{study} is not running: nothing was paused; `fre-hpo start` goes on with it.",
     )
 
 
@@ -33,16 +35,22 @@ def pause(settings: Settings, study: str) -> None:
 @common
 def resume(settings: Settings, study: str) -> None:
     """Go on after a pause."""
-    from fre_hpo.service.control import give_order
     from fre_hpo.study.order import Wish
 
-    heard = give_order(settings, study, Wish.RUN)
-    click.echo(
-        f"{study} goes on."
-        if heard
-        else f"{study} is not running: `fre-hpo start` with its data set goes on with it.",
-        err=True,
+    _order(
+        settings,
+        study,
+        Wish.RUN,
+        f"{study} goes on.",
+        f"{study} is not running: `fre-hpo start` with its data set goes on with it.",
     )
+
+
+def _order(settings: Settings, study: str, wish: Wish, heard: str, unheard: str) -> None:
+    """Give an order and say whether somebody was there to hear it."""
+    from fre_hpo.service.control import give_order
+
+    click.echo(heard if give_order(settings, study, wish) else unheard, err=True)
 
 
 @click.command(epilog="Example:  fre-hpo stop mouse-fre")

@@ -120,9 +120,9 @@ class Recorder:
     def log_untold(self, records: list[TrialRecord]) -> None:
         """The ends that an earlier run told the storage and could not log any more."""
         logged = self._journal.trials_logged("trial_finished")
-        for record in records:
-            outcome = self._archive.outcome(record.number)
-            if record.complete and record.number not in logged and outcome:
+        untold = [r for r in records if r.complete and r.number not in logged]
+        for record in untold:
+            if outcome := self._archive.outcome(record.number):
                 self._log_complete(record.number, record.attempts, outcome)
 
     def _log_complete(self, number: int, attempt: int, outcome: TrialOutcome) -> None:

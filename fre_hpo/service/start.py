@@ -6,7 +6,7 @@ The study is locked before anything heavy is loaded: whoever comes second learns
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from fre_hpo.scheduling.live import Live
 from fre_hpo.scheduling.observer import Observer
@@ -67,8 +67,8 @@ def _take_up(ledger: Ledger) -> None:
     last = live_of(ledger)
     if last is not None:
         state = "paused" if ledger.order.wish is Wish.PAUSE else "running"
-        fresh = Live(state, last.wanted, last.complete, last.failed, 1, last.elapsed, last.epochs)
-        ledger.set_live(replace(fresh, slots=last.slots).to_plain())
+        counts = (last.wanted, last.complete, last.failed, last.slots, last.elapsed, last.epochs)
+        ledger.set_live(Live(state, *counts).to_plain())
 
 
 def _replaces_a_crashed_one() -> bool:

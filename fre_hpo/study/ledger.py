@@ -311,28 +311,25 @@ class Ledger:
             records.BEST_EPOCH: best_epoch,
             records.EPOCHS: epochs,
             records.CLASS_IOU: class_iou,
-            records.FINISHED_AT: records.now(),
         }
-        if self._told(number, TrialState.COMPLETE, miou):
-            return
-        for key, value in facts.items():
-            self._storage.set_trial_user_attr(self._id(number), key, value)
-        fault.point("before-tell")
-        self._storage.set_trial_state_values(self._id(number), TrialState.COMPLETE, [miou])
-        fault.point("told")
+        self._tell(number, facts, TrialState.COMPLETE, miou)
 
     @writing
     def fail(self, number: int, epoch: int | None, reason: str) -> None:
-        if self._told(number, TrialState.FAIL, None):
+        facts = {records.REASON: reason, records.EPOCHS: epoch}
+        self._tell(number, facts, TrialState.FAIL, None)
+
+    def _tell(
+        self, number: int, facts: dict[str, Any], state: TrialState, value: float | None
+    ) -> None:
+        if self._told(number, state, value):
             return
-        facts = {
-            records.REASON: reason,
-            records.EPOCHS: epoch,
-            records.FINISHED_AT: records.now(),
-        }
-        for key, value in facts.items():
-            self._storage.set_trial_user_attr(self._id(number), key, value)
-        self._storage.set_trial_state_values(self._id(number), TrialState.FAIL)
+        for key, fact in {**facts, records.FINISHED_AT: records.now()}.items():
+            self._storage.set_trial_user_attr(self._id(number), key, fact)
+        fault.point("before-tell")
+        values = None if value is None else [value]
+        self._storage.set_trial_state_values(self._id(number), state, values)
+        fault.point("told")
 
     def _told(self, number: int, state: TrialState, value: float | None) -> bool:
         """Whether the trial was told just this already, and only the answer was lost."""
