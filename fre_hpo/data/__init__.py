@@ -1,12 +1,12 @@
 """Data sets by name.  A further set is one file beside these and one line in the registry.
 
-Light to import: no torch, and Pillow only when a picture is read.
+Light to import: no torch, and Pillow and tifffile only when a picture is read.
 """
 
 from pathlib import Path
 from typing import Any
 
-from fre_hpo.data import drosophila, mouse, phantom
+from fre_hpo.data import drosophila, mouse, pairs, phantom
 from fre_hpo.data.dataset import IGNORED, Dataset, Split
 from fre_hpo.data.source import DataOptions, DataSource
 from fre_hpo.errors import UnknownDataset, nearest
@@ -17,6 +17,7 @@ DATASETS: dict[str, DataSource[Any]] = {
     "mouse": mouse.SOURCE,
     "drosophila": drosophila.SOURCE,
     "phantom": phantom.SOURCE,
+    "pairs": pairs.SOURCE,
 }
 
 

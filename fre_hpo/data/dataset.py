@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fre_hpo.data import tiling
+
 IGNORED = 255
 """Label value of padding: in no loss and in no metric."""
 
@@ -26,6 +28,16 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def padded(self, multiple: int) -> "Split":
+        """The same with heights and widths that ``multiple`` divides: pictures are mirrored there and
+        labels IGNORED."""
+        height, width = (-(-side // multiple) * multiple for side in self.labels.shape[1:])
+        return Split(
+            tiling.pad(self.images, (height, width)),
+            tiling.pad(self.labels, (height, width), IGNORED),
+            self.sources,
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
@@ -41,14 +53,27 @@ class Dataset:
     validation: Split
     test: Split
     fingerprint: str
+    remarks: tuple[str, ...] = ()
+    """What the owner of the pictures should know, in sentences; nothing of it stops a search."""
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        return {"train": self.train, "validation": self.validation, "test": self.test}
 
 
 def assemble(
-    name: str, classes: tuple[str, ...], *, train: Split, validation: Split, test: Split
+    name: str,
+    classes: tuple[str, ...],
+    *,
+    train: Split,
+    validation: Split,
+    test: Split,
+    remarks: tuple[str, ...] = (),
 ) -> Dataset:
     """Make a Dataset of its splits and compute its fingerprint."""
     splits = {"train": train, "validation": validation, "test": test}
-    return Dataset(name, classes, train, validation, test, fingerprint(classes, splits))
+    digest = fingerprint(classes, splits)
+    return Dataset(name, classes, train, validation, test, digest, remarks)
 
 
 def fingerprint(classes: tuple[str, ...], splits: dict[str, Split]) -> str:

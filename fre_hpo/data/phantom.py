@@ -164,7 +164,6 @@ def _blur(picture: Floats, times: int) -> Floats:
 SOURCE = DataSource(
     name="phantom",
     summary="drawn fluorescence cells of any size, three classes; needs no files",
-    classes=CLASSES,
     options=Options,
     load=load,
     layout="nothing, because the pictures are drawn",

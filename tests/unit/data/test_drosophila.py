@@ -9,7 +9,7 @@ from drawn import draw_drosophila_set, save
 from fre_hpo import data
 from fre_hpo.data import drosophila
 from fre_hpo.data.drosophila import Options, sections
-from fre_hpo.data.images import PictureError
+from fre_hpo.data.pictures import PictureError
 from fre_hpo.errors import DataProblems, DatasetNotFound
 
 SIDE = 32
@@ -66,7 +66,7 @@ def test_the_label_table_is_exact(folder: Path) -> None:
 def test_every_other_label_is_an_error(tmp_path: Path, value: int) -> None:
     path = save(tmp_path / "labels.png", np.full((2, 3), value, dtype=np.uint8))
     with pytest.raises(PictureError, match=rf"unknown label {value} in 6 pixels"):
-        drosophila._read_labels(path, "background")
+        drosophila.label_map("background").read(path)
 
 
 def test_an_unknown_label_is_told_with_file_value_and_count(folder: Path) -> None:
@@ -74,8 +74,8 @@ def test_an_unknown_label_is_told_with_file_value_and_count(folder: Path) -> Non
     changed[0, :5], changed[1, :2] = 17, 200
     path = save(labels(folder, 2), changed)
     assert problems(folder) == [
-        f"{path} has the unknown label 17 in 5 pixels, 200 in 2 pixels: "
-        "correct it to one of 0, 32, 64, 96, 128, 159, 191, 223, 255"
+        f"{path} has the unknown label 17 in 5 pixels, 200 in 2 pixels (known are membrane "
+        "0, 32, 64, 96, 128; background 159, 255; mitochondria 191; synapse 223): repaint it"
     ]
 
 
@@ -174,12 +174,14 @@ def test_the_default_split_is_the_designs() -> None:
     assert default.sections("test") == [0, 1, 2, 3]
 
 
-def test_a_tile_that_does_not_divide_the_section_is_refused(folder: Path) -> None:
-    assert problems(folder, tile=24, train="2") == [
-        f"{raw(folder, n)} is 32x32, which tile = 24 does not divide: "
-        "choose a tile that divides both"
-        for n in (2, 1, 0)
-    ]
+def test_a_tile_need_not_divide_the_section(folder: Path) -> None:
+    whole = data.load("drosophila", folder, options(tile=0, train="2")).train
+    cut = data.load("drosophila", folder, options(tile=24, train="2")).train
+    assert whole.images.shape == (1, 1, SIDE, SIDE)
+    assert cut.images.shape == (4, 1, 24, 24)
+    np.testing.assert_array_equal(cut.labels[1, :, :8], whole.labels[0, :24, 24:])
+    assert (cut.labels[1, :, 8:] == data.IGNORED).all()
+    assert np.count_nonzero(cut.labels != data.IGNORED) == SIDE * SIDE
 
 
 def test_sections_that_are_not_there_are_told_by_split(folder: Path) -> None:
@@ -200,17 +202,17 @@ def test_three_planted_problems_come_in_one_list(folder: Path) -> None:
         f"{raw(folder, 0)} has no partner labels/labels00000000.png: "
         "add that file or remove this one"
     )
-    assert f"{labels(folder, 2)} has the unknown label 1 in 512 pixels" in found[1]
-    assert found[2].startswith(f"{damaged} cannot be read (")
+    assert f"{labels(folder, 2)} has the unknown label 1 in 512 pixels" in found[2]
+    assert found[1].startswith(f"{damaged} cannot be read (")
 
 
 def test_both_files_of_one_section_may_be_bad(folder: Path) -> None:
     raw(folder, 1).write_bytes(b"no picture")
     labels(folder, 1).write_bytes(b"")
     found = problems(folder)
-    assert [sentence.split(" cannot be read")[0] for sentence in found] == [
-        str(raw(folder, 1)),
-        str(labels(folder, 1)),
+    assert [sentence.split(": ")[0] for sentence in found] == [
+        f"{raw(folder, 1)} is a text file",
+        f"{labels(folder, 1)} is empty (0 bytes)",
     ]
 
 
@@ -224,15 +226,14 @@ def test_a_label_without_its_picture_is_told(folder: Path) -> None:
 def test_a_pair_of_two_sizes_is_told(folder: Path) -> None:
     save(labels(folder, 1), np.full((32, 40), 255, dtype=np.uint8))
     assert problems(folder) == [
-        f"{raw(folder, 1)} is 32x32 but its labels are 32x40: use the pair as published"
+        f"{raw(folder, 1)} is 32x32 but its mask {labels(folder, 1)} is 32x40: give both one size"
     ]
 
 
-def test_labels_that_are_not_grey_are_refused(folder: Path) -> None:
-    save(labels(folder, 1), np.zeros((32, 32, 3), dtype=np.uint8))
-    assert problems(folder) == [
-        f"{labels(folder, 1)} is not 8-bit grey: use the label files as published"
-    ]
+def test_labels_in_colours_are_refused(folder: Path) -> None:
+    save(labels(folder, 1), np.full((32, 32, 3), (255, 0, 0), dtype=np.uint8))
+    (problem,) = problems(folder)
+    assert problem.startswith(f"{labels(folder, 1)} has colours")
 
 
 def test_other_files_and_unused_sections_are_left_alone(folder: Path) -> None:
@@ -250,8 +251,8 @@ def test_a_wrong_folder_is_one_sentence(tmp_path: Path, name: str) -> None:
         data.load("drosophila", tmp_path / name)
     assert str(caught.value) == (
         f"The data set 'drosophila' is not in {tmp_path / name}: expected is a folder that holds "
-        "stack1 with raw/00.tif and labels/labels00000000.png onwards; download it from "
-        "https://doi.org/10.6084/m9.figshare.856713 and name the folder that holds stack1"
+        "stack1 with raw/00.tif and labels/labels00000000.png onwards; `fre-hpo data fetch "
+        "drosophila` downloads it, or name the folder that holds stack1"
     )
     assert caught.value.exit_code == 4
 
