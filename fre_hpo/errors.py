@@ -237,3 +237,34 @@ class SearchFailing(FreHpoError):
     """{count} trials failed alike, so the search was ended: {reason}"""
 
     exit_code = EXIT_INCOMPLETE
+
+
+# --- getting data and writing files -------------------------------------------------------------
+
+
+class FetchFailed(FreHpoError):
+    """{source} could not be fetched ({reason}): {hint}."""
+
+    exit_code = EXIT_UNREACHABLE
+
+
+class Unpublished(FreHpoError):
+    """The data set {name!r} cannot be fetched into {folder}: {obtain}."""
+
+    exit_code = EXIT_NOT_FOUND
+
+
+class FolderOccupied(UsageError):
+    """The folder {folder} is not empty ({reason}): move it away, or name another one with --data-dir."""
+
+
+class FileInTheWay(UsageError):
+    """{path} is there already and {what}: {hint}."""
+
+
+class CannotWrite(FreHpoError):
+    """{path} cannot be written ({reason}): name another place with -o."""
+
+
+class FolderNotRecipe(UsageError):
+    """{folder} is a folder and no recipe: `fre-hpo data init {folder}` writes a recipe for it."""

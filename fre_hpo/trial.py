@@ -193,8 +193,8 @@ def prepare(job: Job, data: TrainingData) -> Training:
     training = Training(
         network,
         slots,
-        DeviceSplit.place(data.train, device),
-        DeviceSplit.place(data.validation, device),
+        DeviceSplit.place(data.train.padded(network.stride), device),
+        DeviceSplit.place(data.validation.padded(network.stride), device),
         classes,
         schedule(spec),
         job.seed,

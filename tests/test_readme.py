@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 from fre_hpo.cli.main import cli
@@ -39,13 +41,16 @@ def test_every_method_recipe_and_verb_is_named() -> None:
 
 
 def test_every_flag_it_mentions_exists() -> None:
-    known = {
-        flag
-        for verb in cli.commands.values()
-        for parameter in verb.params
-        for flag in parameter.opts
-    }
+    known = {flag for verb in _verbs(cli) for parameter in verb.params for flag in parameter.opts}
     assert set(FLAG.findall(README)) <= known
+
+
+def _verbs(group: click.Group) -> Iterator[click.Command]:
+    """Every verb, those of a group of verbs too."""
+    for verb in group.commands.values():
+        if isinstance(verb, click.Group):
+            yield from _verbs(verb)
+        yield verb
 
 
 def test_its_links_and_pictures_are_there() -> None:

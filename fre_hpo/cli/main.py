@@ -11,25 +11,13 @@ from typing import Any
 import click
 
 from fre_hpo import __version__
+from fre_hpo.cli.datasets import data
 from fre_hpo.cli.launching import Call
 from fre_hpo.cli.reading import best, delete, list_, status, trials
 from fre_hpo.cli.starting import start
 from fre_hpo.cli.steering import logs, pause, resume, stop
-from fre_hpo.errors import EXIT_DONE, EXIT_ERROR, EXIT_INTERRUPTED, EXIT_USAGE, FreHpoError, nearest
-
-
-class Verbs(click.Group):
-    """The verbs in the order of a study's life; a misspelt one is answered with the nearest."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
-            ctx.fail(f"There is no verb {args[0]!r}: {nearest(args[0], self.commands)}")
-        return super().resolve_command(ctx, args)
+from fre_hpo.cli.verbs import Verbs
+from fre_hpo.errors import EXIT_DONE, EXIT_ERROR, EXIT_INTERRUPTED, EXIT_USAGE, FreHpoError
 
 
 @click.group(
@@ -46,7 +34,7 @@ def cli() -> None:
     """
 
 
-for verb in (start, list_, status, trials, best, logs, pause, resume, stop, delete):
+for verb in (start, list_, status, trials, best, logs, pause, resume, stop, delete, data):
     cli.add_command(verb)
 
 

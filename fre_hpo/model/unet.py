@@ -17,7 +17,7 @@ from fre_hpo.model.norm import Norm
 class SEUNet(nn.Module):
     """Images (N, channels, H, W) to class logits (N, classes, H, W).
 
-    H and W are multiples of ``2 ** (len(widths) - 1)``.  ``bottleneck`` acts on the deepest feature maps,
+    H and W are multiples of ``stride``.  ``bottleneck`` acts on the deepest feature maps,
     behind their SE block; ``side_head`` sees them too and gives a second output in training.
     """
 
@@ -45,6 +45,11 @@ class SEUNet(nn.Module):
         self.head = nn.Conv2d(widths[0], classes, kernel_size=1)
         self.bottleneck = bottleneck or nn.Identity()
         self.side_head = side_head
+
+    @property
+    def stride(self) -> int:
+        """Every block of the encoder but the first halves height and width."""
+        return int(2 ** (len(self.encoder) - 1))
 
     def forward(self, images: Tensor) -> Tensor:
         """The network's own output; all that evaluation needs."""

@@ -23,7 +23,8 @@ from fre_hpo.errors import (
     together,
 )
 from fre_hpo.scheduling.live import Live
-from fre_hpo.service.request import Request
+from fre_hpo.service.datasets import folder_of
+from fre_hpo.service.request import DEFAULT_METHOD, Request
 from fre_hpo.settings import Settings
 from fre_hpo.study import recipe
 from fre_hpo.study.charter import Charter
@@ -32,11 +33,10 @@ from fre_hpo.study.folder import StudyFolder
 from fre_hpo.study.ledger import Ledger
 from fre_hpo.study.lock import CoordinatorLock, Holder, coordinator_lock
 from fre_hpo.study.recipe import Recipe, Resolved
-from fre_hpo.study.space import Fixed, written
+from fre_hpo.study.space import Fixed
 from fre_hpo.study.spec import Spec
 
 STUDY_NAME = re.compile(r"(?!\.+$)[A-Za-z0-9._-]{1,64}")  # a folder of that name: neither . nor ..
-DEFAULT_METHOD = "fre"
 
 
 @dataclass(frozen=True)
@@ -173,9 +173,9 @@ def prepare(
     if charter:
         charter.refuse_other_spec(name, resolved.spec)
     points = tuple(_points(request.enqueue, resolved.spec))
-    folder = _data_folder(request, found, charter, resolved.spec, settings)
+    stored_folder = charter.data_folder if charter else None
+    folder = folder_of(found, resolved.spec, settings, request.data_dir, stored_folder)
     dataset = data.load(resolved.spec.dataset, folder, resolved.spec.options)
-    _refuse_sizes_that_cannot_be_halved(dataset, resolved.spec)
     if charter:
         charter.refuse_other_data(name, dataset.fingerprint)
     complete, wanted = (stored.complete, stored.wanted) if stored else (0, 0)
@@ -191,34 +191,6 @@ def prepare(
         inherited={k: v for k, v in earlier.items() if k not in request.overrides},
         exists=stored is not None,
     )
-
-
-def _data_folder(
-    request: Request, found: Recipe, stored: Charter | None, spec: Spec, settings: Settings
-) -> Path | None:
-    """--data-dir, the stored study's, the recipe's own, or the set's place under the home folder."""
-    if not data.find(spec.dataset).needs_folder:
-        if request.data_dir is not None:
-            problem = (
-                f"The data set {spec.dataset} is drawn and has no files: leave --data-dir away."
-            )
-            raise UsageError(problem=problem)
-        return None
-    if request.data_dir is not None:
-        return request.data_dir.expanduser().absolute()
-    if stored and stored.data_folder:
-        return Path(stored.data_folder)
-    return found.folder or settings.data_folder(spec.dataset)
-
-
-def _refuse_sizes_that_cannot_be_halved(dataset: Dataset, spec: Spec) -> None:
-    """Each encoder block but the first halves height and width."""
-    stride = 2 ** (len(spec.model.widths) - 1)
-    height, width = dataset.train.labels.shape[1:]
-    if height % stride or width % stride:
-        reason = f"its {len(spec.model.widths)} blocks need sides that {stride} divides, and the "
-        reason += f"images are {height}x{width}"
-        raise BadValue(key="model.widths", value=written(spec.model.widths), reason=reason)
 
 
 def _points(points: Sequence[Mapping[str, Any]], spec: Spec) -> list[dict[str, int | float]]:

@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from fre_hpo.errors import BadValue
 
+DEFAULT_METHOD = "fre"
+
 
 @dataclass(frozen=True)
 class Request:

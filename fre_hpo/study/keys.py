@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, get_origin
 
 from fre_hpo.data import DATASETS
 from fre_hpo.methods import METHODS
@@ -13,6 +13,14 @@ _RECIPE_ONLY = {
     "preset": "values named together: ando2021 is the paper as far as it is stated",
     "data.folder": "where the images lie, relative to the recipe",
 }
+WHOLE = {
+    f"data.{name}"
+    for source in DATASETS.values()
+    for name, field in source.options.model_fields.items()
+    if get_origin(field.annotation) is dict
+}
+"""Keys whose value is a table."""
+
 _TRIALS = "trials wanted in all; the number of seeds where nothing is searched"
 
 
@@ -36,10 +44,10 @@ def _tables(dataset: str) -> dict[str, Any]:
 
 
 def flat(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Pairs of dotted key and value; an empty table comes as itself."""
+    """Pairs of dotted key and value; an empty table comes as itself, and so does one that is a value."""
     for name, value in document.items():
         key = f"{prefix}{name}"
-        if isinstance(value, Mapping) and value:
+        if isinstance(value, Mapping) and value and key not in WHOLE:
             yield from flat(value, f"{key}.")
         else:
             yield key, value

@@ -17,6 +17,7 @@ from fre_hpo import methods
 from fre_hpo.data import DATASETS
 from fre_hpo.errors import (
     BadValue,
+    FolderNotRecipe,
     FreHpoError,
     UnknownDataset,
     UnknownKey,
@@ -102,14 +103,19 @@ def shipped() -> dict[str, Path]:
 
 
 def find(dataset: str) -> Recipe:
-    """The recipe of that name or file; raises UnknownDataset or UnreadableRecipe."""
+    """The recipe of that name or file; raises UnknownDataset, FolderNotRecipe or
+    UnreadableRecipe."""
     recipes = shipped()
     if dataset in recipes:
         return read(recipes[dataset])
-    if dataset.endswith(".toml") or os.sep in dataset:
+    if dataset.endswith(".toml"):
         return read(Path(dataset))
     if dataset in DATASETS:
         return Recipe(dataset, None, {"dataset": dataset})
+    if Path(dataset).expanduser().is_dir():
+        raise FolderNotRecipe(folder=dataset)
+    if os.sep in dataset:
+        return read(Path(dataset))
     raise UnknownDataset(name=dataset, hint=nearest(dataset, {*recipes, *DATASETS}))
 
 

@@ -5,8 +5,10 @@ word ``maps`` stands for the number of feature maps at the end of the encoder.  
 is a fixed value.
 """
 
+import json
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +67,22 @@ def written(value: Any) -> str:
         return str(int(value))
     if isinstance(value, list | tuple):
         return ",".join(map(written, value)) or "[]"
+    if isinstance(value, Mapping):
+        return _inline(value)
     return str(value) if value != "" else '""'
+
+
+def _inline(value: Any) -> str:
+    """A value inside a table, in TOML's own notation."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_key(k)} = {_inline(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_inline, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
 
 
 def _range(match: re.Match[str], parameter: Parameter, maps: int) -> Fixed | Range:

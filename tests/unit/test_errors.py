@@ -115,6 +115,11 @@ def test_exit_codes_are_the_contracts() -> None:
         "ClusterLost": 5,
         "DiskFull": 75,
         "SearchFailing": 6,
+        "FetchFailed": 5,
+        "Unpublished": 4,
+        "FolderOccupied": 2,
+        "FileInTheWay": 2,
+        "FolderNotRecipe": 2,
     }
 
 

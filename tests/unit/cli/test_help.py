@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import click
 import pytest
 
@@ -11,17 +13,29 @@ from fre_hpo.cli.main import cli, run
 Captured = pytest.CaptureFixture[str]
 
 
-@pytest.mark.parametrize("verb", cli.commands)
+def verbs(group: click.Group = cli, before: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Every verb as it is typed; those of `data` have two words."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from verbs(command, f"{name} ")
+        else:
+            yield f"{before}{name}", command
+
+
+VERBS = dict(verbs())
+
+
+@pytest.mark.parametrize("verb", [*VERBS, "data"])
 def test_every_verb_has_an_example(verb: str, capsys: Captured) -> None:
-    assert run([verb, "--help"]) == 0
+    assert run([*verb.split(), "--help"]) == 0
     out, err = capsys.readouterr()
     assert f"Example:  fre-hpo {verb} " in out
     assert err == ""
 
 
-@pytest.mark.parametrize("verb", cli.commands)
+@pytest.mark.parametrize("verb", VERBS)
 def test_every_flag_says_what_it_does(verb: str) -> None:
-    options = [p for p in cli.commands[verb].params if isinstance(p, click.Option)]
+    options = [p for p in VERBS[verb].params if isinstance(p, click.Option)]
     assert [o.name for o in options if not o.help] == []
     assert {"--storage", "--home", "--quiet", "--verbose", "--debug"} <= {
         name for option in options for name in option.opts

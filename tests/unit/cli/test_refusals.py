@@ -58,7 +58,7 @@ USAGE = {
     "a key without a value": (phantom("--set", "seed"), "--set takes KEY=VALUE"),
     "a bad value": (phantom("--set", "training.epochs=many"), "it must be a whole number"),
     "B above the maps": (phantom("--set", "B=1..17"), "the network has 16 feature maps"),
-    "widths that do not fit": (phantom("--set", "model.widths=2,4,8,16,32,64,128"), "model.widths"),
+    "a width of none": (phantom("--set", "model.widths=4,0,8"), "model.widths"),
     "a bad name": (phantom("--study", "cells/2026"), "1 to 64 letters, digits"),
     "an empty name": (phantom("--study", ""), "1 to 64 letters, digits"),
     "a long name": (phantom("--study", "x" * 65), "1 to 64 letters, digits"),
@@ -157,7 +157,7 @@ def test_a_data_set_that_is_not_there_exits_4(capsys: Captured, home: Path, tmp_
     refusal = refuse(capsys, home, "start", "--dataset", "drosophila")
     assert refusal.code == 4
     assert f"{home}/data/drosophila" in refusal.error
-    assert "figshare" in refusal.error
+    assert "fre-hpo data fetch drosophila" in refusal.error
 
 
 def test_all_faults_of_a_data_set_are_told_together(

@@ -11,6 +11,7 @@ import pytest
 from fre_hpo.data import DATASETS
 from fre_hpo.errors import (
     BadValue,
+    FolderNotRecipe,
     UnknownDataset,
     UnknownKey,
     UnknownMethod,
@@ -87,7 +88,9 @@ def test_the_papers_numbers() -> None:
     assert mouse["fre"].spec.training == TrainingSpec(class_weights="sqrt")
     assert mouse["fre"].spec.data == {
         "normalise": "percentile",
+        "scale": 1.0,
         "test": 10,
+        "tile": 0,
         "train": 35,
         "validation": 5,
     }
@@ -163,7 +166,9 @@ def test_unreadable_recipes_say_why(tmp_path: Path, content: bytes | None, reaso
 
 
 def test_a_folder_is_no_recipe(tmp_path: Path) -> None:
-    with pytest.raises(UnreadableRecipe):
+    with pytest.raises(FolderNotRecipe, match=f"`fre-hpo data init {tmp_path}` writes a recipe"):
+        find(str(tmp_path))
+    with pytest.raises(FolderNotRecipe):
         find(f"{tmp_path}{os.sep}")
 
 
@@ -449,3 +454,15 @@ def test_the_table_can_be_typed_in_again(tmp_path: Path) -> None:
     items = [f"{key}={value}" for key, value, *_ in table(spec) if key not in untyped]
     bare = Recipe("phantom", None, {"dataset": "phantom"})
     assert resolve(bare, "fre", parse_set(items)).spec == spec
+
+
+def test_a_table_is_a_value_where_an_option_takes_one(tmp_path: Path) -> None:
+    text = 'dataset = "pairs"\n[data.labels]\nnucleus = [1, 2]\nbackground = 0\n'
+    found = find(write(tmp_path, text))
+    spec = resolve(found, "fre", {}).spec
+    assert spec.data["labels"] == {"nucleus": [1, 2], "background": 0}
+    again = Spec.from_json(spec.to_json())
+    assert list(again.data["labels"]) == ["nucleus", "background"]  # type: ignore[arg-type]
+    shown = {key: value for key, value, *_ in table(spec)}["data.labels"]
+    assert shown == "{nucleus = [1, 2], background = 0}"
+    assert resolve(found, "fre", parse_set([f"data.labels={shown}"])).spec == spec
