@@ -84,8 +84,9 @@ def _names(paths: Sequence[Path]) -> list[str]:
     counts = Counter(path.name for path in paths)
     if max(counts.values(), default=1) == 1:
         return [path.name for path in paths]
-    above = os.path.commonpath([path.parent for path in paths])
-    return [path.relative_to(above).as_posix() for path in paths]
+    whole = [path.absolute() for path in paths]  # a manifest may name some from the root on
+    above = os.path.commonpath([path.parent for path in whole])
+    return [path.relative_to(above).as_posix() for path in whole]
 
 
 def _pages(pairs: Sequence[Surveyed]) -> list[Surveyed]:

@@ -115,7 +115,7 @@ class LabelMap:
 
     def _of_cells(self, numbers: NDArray[Any]) -> NDArray[np.uint8]:
         """One page of instances -> classes of INSTANCE_CLASSES."""
-        labels = (numbers != 0).astype(np.uint8)
+        labels: NDArray[np.uint8] = (numbers != 0).astype(np.uint8)
         if self.instances == "boundary":
             labels[labels == 1] = 2
             labels[_edges(numbers)] = 1
@@ -124,8 +124,7 @@ class LabelMap:
     def _indices(self, path: Path, stored: NDArray[Any]) -> NDArray[np.uint8]:
         labels: NDArray[np.uint8]
         if stored.dtype.itemsize > 2:
-            found, places = np.unique(stored, return_inverse=True)
-            labels = self._table(found)[places].reshape(stored.shape)
+            labels = self._table(stored)
         else:
             labels = self._table(np.arange(np.iinfo(stored.dtype).max + 1))[stored]
         if (labels == _UNKNOWN).any():
@@ -133,7 +132,7 @@ class LabelMap:
         return labels
 
     def _table(self, numbers: NDArray[Any]) -> NDArray[np.uint8]:
-        table = np.full(len(numbers), _UNKNOWN, dtype=np.uint8)
+        table = np.full(numbers.shape, _UNKNOWN, dtype=np.uint8)
         for value, index in self.values.items():
             table[numbers == value] = index
         return table

@@ -116,7 +116,7 @@ class _Listing:
 
     def _resolved(self, path: Path) -> str:
         """The path once all links and .. are followed."""
-        if path.is_symlink() or path.name == "..":
+        if path.name == ".." or os.path.islink(path):  # noqa: PTH114 - a Path's own way may raise
             return os.path.realpath(path)
         return f"{self._resolved_folder(path.parent).rstrip(os.sep)}{os.sep}{path.name}"
 

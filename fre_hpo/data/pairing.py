@@ -114,8 +114,6 @@ def find_pairs(
         unlabelled = []
     problems += _without_partner(top, spare, image, image_files, "masks have no image")
     problems += [_ambiguous(top, alike) for alike in groups if alike.is_ambiguous]
-    if not pairs and not problems:
-        problems.append(f"{folder} has no image with a mask: add masks or correct the templates")
     return Pairing(
         pairs=tuple(_pair(top, *pair) for pair in pairs),
         unread=rest,
@@ -221,7 +219,7 @@ def _ambiguous(top: Folder, alike: _Alike) -> str:
     """The sentence about files of which several could belong together."""
     many = alike.images if len(alike.images) > 1 else alike.masks
     what = "images" if many is alike.images else "masks"
-    first, second, *_ = many
+    first, second = many[:2]
     more = f" (and {len(many) - 2} more)" if len(many) > 2 else ""
     if len({file.key for file in many}) < len(many):
         why = f"are {what} of the same name"

@@ -101,9 +101,15 @@ class Options(PictureOptions):
         return Reading(self.channel, self.normalise, self.percentiles, self.tile, self.factor)
 
     @property
+    def says_labels(self) -> bool:
+        return bool(self.labels) or self.instances != "no"
+
+    @property
     def label_map(self) -> LabelMap:
-        if self.instances != "no":
-            return LabelMap.of_instances(self.instances, inverted=self.inverted)
+        """Of a recipe that does not say its labels, a map that can read any mask that is one."""
+        if not self.labels:
+            instances = "foreground" if self.instances == "no" else self.instances
+            return LabelMap.of_instances(instances, inverted=self.inverted)
         return LabelMap.of(self.labels, self.ignore, inverted=self.inverted, key="data.labels")
 
     @property
@@ -115,12 +121,10 @@ def load(folder: Path | None, options: Options) -> Dataset:
     """Find, read, check, divide and cut the pictures."""
     if folder is None or not folder.is_dir():
         raise SOURCE.not_found(folder)
-    if not options.labels and options.instances == "no":
-        raise DataProblems([_NO_LABELS])
-    problems: list[str] = []
+    problems = [] if options.says_labels else [_NO_LABELS]
     remarks: list[str] = []
     pairing = _pairing(folder, options, problems)
-    remarks += _left_out(pairing)
+    remarks += [*pairing.remarks, *_left_out(pairing)]
     if not pairing.pairs:
         raise DataProblems(problems)
 

@@ -171,8 +171,8 @@ def _places(listing: Listing, parts: list[Part]) -> Iterator[tuple[str, Values]]
 class Layout:
     """A way in which pictures and masks lie there, and what was noticed about it.
 
-    form: what it was recognised as.  options: keys of [data] besides the templates.  names: classes
-    that a file beside the pictures tells: number -> name.
+    form: what it was recognised as.  options: what the form says of other keys of [data].  notes,
+    doubts: clauses and sentences for people.
     """
 
     form: str
@@ -180,7 +180,6 @@ class Layout:
     masks: str
     fit: Fit
     options: Mapping[str, object] = field(default_factory=dict)
-    names: Mapping[int, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     manifest: str = ""
