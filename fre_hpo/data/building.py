@@ -45,15 +45,18 @@ def build(
     divide: Divide,
     problems: list[str],
     remarks: list[str],
+    *,
+    whole_stacks: bool = False,
 ) -> Dataset:
     """Read, check, cut and divide.
 
+    whole_stacks: of several stacks each is a group of its own, because its pages are near copies.
     Raises DataProblems with all that is wrong, ``problems`` that were noted before included.
     """
     surveyed = survey(pairs, reading, problems, remarks)
     if not surveyed.fits:
         raise DataProblems(problems)
-    items = _items(surveyed.pairs)
+    items = _items(surveyed.pairs, whole_stacks=whole_stacks and len(pairs) > 1)
     places = divide(items, problems)
     if problems:
         _read(surveyed, label_map, reading, [None] * len(items), problems)
@@ -69,13 +72,14 @@ def build(
     return assemble(name, label_map.classes, **filled, remarks=tuple(remarks))
 
 
-def _items(pairs: Sequence[Surveyed]) -> list[Item]:
+def _items(pairs: Sequence[Surveyed], *, whole_stacks: bool) -> list[Item]:
     """One item for each page, pair after pair."""
     names = _names([p.pair.image for p in pairs])
     items: list[Item] = []
     for p, name in zip(pairs, names, strict=True):
         numbers = [""] if p.pages == 1 else [f"[{page + 1}]" for page in range(p.pages)]
-        items += [Item(f"{name}{number}", p.pair.group, p.pair.split) for number in numbers]
+        group = name if whole_stacks and p.pages > 1 else None
+        items += [Item(f"{name}{n}", p.pair.group or group, p.pair.split) for n in numbers]
     return items
 
 

@@ -4,7 +4,6 @@ labelled.  `fre-hpo data init FOLDER` writes such options down."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -129,12 +128,26 @@ def load(folder: Path | None, options: Options) -> Dataset:
         raise DataProblems(problems)
 
     def divided(items: Sequence[Item], problems: list[str]) -> Mapping[str, Sequence[int]]:
+        if len(pairing.pairs) == 1 and options.split == "random":
+            remarks.append(_NEIGHBOURS)
         return divide(items, options.rule, problems)
 
-    read = partial(build, SOURCE.name, pairing.pairs, options.label_map, options.reading, divided)
-    return read(problems, remarks)
+    return build(
+        SOURCE.name,
+        pairing.pairs,
+        options.label_map,
+        options.reading,
+        divided,
+        problems,
+        remarks,
+        whole_stacks=options.split != "order",
+    )
 
 
+_NEIGHBOURS = (
+    "The pages of one stack are divided at random, though neighbours are near copies: set data.split = "
+    '"order" for honest figures.'
+)
 _NO_LABELS = (
     "data.labels is empty, so no mask can be read: name the classes there, such as labels = "
     '{ background = 0, nucleus = 255 }, or set data.instances = "boundary" for one number per cell'
