@@ -143,11 +143,13 @@ def plain_samples() -> list[Sample]:
         Sample("BMP grey", pillow(last(grey()), "BMP"), grey()),
         Sample("BMP RGB", pillow(last(colours), "BMP"), colours),
         Sample("BMP palette", bmp.getvalue(), coloured(few(64))),
-        Sample("BMP 1 bit", pillow(last(few(2)) * np.uint8(255), "BMP", "1"), few(2) * np.uint8(255)),
+        Sample(
+            "BMP 1 bit", pillow(last(few(2)) * np.uint8(255), "BMP", "1"), few(2) * np.uint8(255)
+        ),
         Sample("PGM", b"P5\n# a remark\n" + size + b"\n255\n" + grey().tobytes(), grey()),
         Sample("PGM 16 bit", b"P5 " + size + b" 65535\n" + deep.astype(">u2").tobytes(), deep),
         Sample("PPM", b"P6\n" + size + b"\n255\n" + last(colours).tobytes(), colours),
-        Sample("PPM as text", b"P3\n" + size + b"\n255\n" + text, colours),
+        Sample("PPM as text", b"P3\n" + size + b"\n255\n" + text + b"\n", colours),
         Sample("GIF", gif.getvalue(), coloured(few(64))),
         Sample("GIF grey", pillow(last(grey()), "GIF", optimize=False), grey()),
         Sample("JPEG grey", pillow(last(grey()), "JPEG", quality=90)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 
 import formats
 from fre_hpo import data
-from fre_hpo.data import IGNORED, Dataset
+from fre_hpo.data import IGNORED, Dataset, Split
 from fre_hpo.study.recipe import Recipe, resolve
 from fre_hpo.study.spec import Spec
 from fre_hpo.trial import Result, StopFlag, TrainingData, run
@@ -64,31 +63,48 @@ def test_every_pixel_has_one_label(tile: int, folder: Path) -> None:
         assert len(split) == (11 * 18 + 4 * 4 + 2 * 3 if tile else 3)
 
 
+def trained(spec: Spec, found: Dataset, train: int, validation: int) -> Result:
+    """On the first rows of both splits."""
+    data = TrainingData(
+        found.classes, first(found.train, train), first(found.validation, validation)
+    )
+    *_, outcome = run(small_job(spec), data, StopFlag())
+    assert isinstance(outcome, Result)
+    return outcome
+
+
+def first(split: Split, rows: int) -> Split:
+    return Split(split.images[:rows], split.labels[:rows], split.sources[:rows])
+
+
 @pytest.mark.parametrize(("tile", "method"), [(0, "baseline"), (64, "baseline"), (64, "fre")])
 def test_every_pixel_of_validation_is_in_the_confusion_matrix_once(
     tile: int, method: str, folder: Path
 ) -> None:
     spec = resolved(method, tile=tile)
     found = loaded(folder, spec)
-    few = np.r_[: min(len(found.train), 6)]  # what is trained on changes no count
-    train = replace(
-        found.train,
-        images=found.train.images[few],
-        labels=found.train.labels[few],
-        sources=found.train.sources[: len(few)],
-    )
-    training = TrainingData(found.classes, train, found.validation)
-    *_, outcome = run(small_job(spec), training, StopFlag())
-    assert isinstance(outcome, Result)
+    outcome = trained(spec, found, 6, len(found.validation))
     confusion = np.array(outcome.confusion)
     assert confusion.sum() == PIXELS
     truth = found.validation.labels
     labelled = [np.count_nonzero(truth == number) for number in range(3)]
-    assert confusion.sum(axis=0).sum(axis=1).tolist() == labelled
-    by_source = {
-        source: sum(
-            int(confusion[row].sum()) for row, s in enumerate(outcome.sources) if s == source
-        )
-        for source in outcome.sources
+    assert confusion.sum(axis=(0, 2)).tolist() == labelled
+    of_pictures = dict(zip(outcome.sources, confusion.sum(axis=(1, 2)).tolist(), strict=True))
+    assert of_pictures == {
+        f"{3 + number}.tif": height * width for number, (height, width) in enumerate(SIZES)
     }
-    assert sorted(by_source.values()) == sorted(height * width for height, width in SIZES)
+
+
+@pytest.mark.parametrize(("name", "options"), [("drosophila", {"tile": 0}), ("mouse", {})])
+def test_published_pictures_are_trained_on_whole(
+    name: str, options: dict[str, Any], shared_data: Path
+) -> None:
+    """With the keys that the drawn sizes take."""
+    folder = shared_data / {"mouse": "dsb2018_256"}.get(name, name)
+    document = {"dataset": name, "data": options}
+    spec = resolve(Recipe("published", None, document), "baseline", TINY).spec
+    found = data.load(name, folder, spec.options)
+    height, width = found.train.labels.shape[1:]
+    assert (height, width) == ((1024, 1024) if name == "drosophila" else (256, 256))
+    assert all((split.labels != IGNORED).all() for split in found.splits.values())
+    assert np.sum(trained(spec, found, 1, 2).confusion) == 2 * height * width

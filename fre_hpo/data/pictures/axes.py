@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fre_hpo.data.pictures.error import Flaw, damaged
-from fre_hpo.data.pictures.layout import Kind
+from fre_hpo.data.pictures.kind import Kind
 
 _IMAGEJ_COUNT = re.compile(r"^(images|channels|slices|frames)=(.*)$", re.MULTILINE)
 _IMAGEJ_MARK = re.compile(
@@ -96,7 +96,8 @@ def _shaped(text: str, kind: Kind, count: int) -> Axes:
     outer = _outer(shape, pages)
     has_channels = "C" in letters[: len(outer)]
     behind = bool(remark.get("truncated"))  # all pages' pixels behind one directory
-    if rest or (pages > count and not behind) or (pages != count and has_channels):
+    missing = pages > count and not behind
+    if rest or missing or (pages < count and has_channels):
         raise damaged(f"its description says the shape {shape}, but {count} pages are there")
     return Axes(letters[: len(outer)], outer) if has_channels else plain(max(pages, count))
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from fre_hpo.data.pictures.content import Content
 from fre_hpo.data.pictures.error import Flaw, damaged
 from fre_hpo.data.pictures.jpeg import read_frame
-from fre_hpo.data.pictures.layout import COMPRESSIONS, JPEG, UNCOMPRESSED, YCBCR, Page
+from fre_hpo.data.pictures.kind import YCBCR
+from fre_hpo.data.pictures.layout import COMPRESSIONS, JPEG, UNCOMPRESSED, Page
 
 
 def decode(content: Content, page: Page) -> NDArray[Any]:

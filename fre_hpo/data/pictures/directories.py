@@ -34,7 +34,11 @@ _RULES: Mapping[int, tuple[frozenset[int], int]] = {
     **dict.fromkeys((258, 273, 279, 320, 324, 325, 338, 339), (_WHOLE, _ANY)),
     **dict.fromkeys((318, 319, 529, 532), (frozenset({_RATIONAL}), _ANY)),
     321: (_WHOLE, 2),
-    **dict.fromkeys((270, 305, 306), (frozenset({_BYTE, _ASCII, _UNDEFINED}), _ANY)),
+    330: (frozenset({_LONG, 13, _LONG8, 18}), _ANY),
+    **dict.fromkeys(
+        (269, 270, 271, 272, 285, 305, 306, 315, 316),
+        (frozenset({_BYTE, _ASCII, _UNDEFINED}), _ANY),
+    ),
     347: (frozenset({_BYTE, _UNDEFINED}), _ANY),
 }
 """Tags that decide about the picture: the types they may have, and how many values."""

@@ -52,7 +52,7 @@ def read_frame(stream: bytes) -> Frame:
     """Walk over the markers of a whole JPEG stream, also one that lies in a TIFF file."""
     if not stream.startswith(b"\xff\xd8"):
         raise damaged("a JPEG stream without a beginning")
-    frame, position, scans = None, 2, 0
+    frame, position, coded = None, 2, 0
     while True:
         marker, position = _next_marker(stream, position)
         if marker == _END:
@@ -64,11 +64,13 @@ def read_frame(stream: bytes) -> Frame:
         if marker in _FRAMES:
             frame = _frame(marker, segment, frame)
         if marker == _SCAN:
-            scans += 1
             found = _NEXT_MARKER.search(stream, position)
-            position = found.start() if found else len(stream)
-    if frame is None or not scans:
+            end = found.start() if found else len(stream)
+            coded, position = coded + end - position, end
+    if frame is None or not coded:
         raise damaged("a JPEG stream without pixels")
+    if -(-frame.height // 8) * -(-frame.width // 8) > 8 * coded:  # a bit for each square, at least
+        raise damaged(f"{coded} bytes are too few for {frame.height}x{frame.width} pixels")
     if stream[position:].strip(b"\x00"):
         raise damaged(f"it ends {len(stream) - position} bytes before the file does")
     return frame

@@ -190,6 +190,8 @@ def _from_bytes(pixels: bytes, header: Header) -> NDArray[Any]:
 
 def _from_text(pixels: bytes, header: Header) -> NDArray[Any]:
     """Numbers between white space; the digits of P1 need none."""
+    if not pixels[-1:].isspace():
+        raise damaged("it is cut short: its last line does not end")
     words = list(b"".join(pixels.split())) if header.one_bit else pixels.split()
     needed = header.height * header.width * header.channels
     if len(words) != needed:

@@ -16,15 +16,8 @@ from fre_hpo.data.pictures.directories import (
     read_directories,
 )
 from fre_hpo.data.pictures.error import Flaw, damaged
-from fre_hpo.data.pictures.layout import (
-    JPEG,
-    PALETTE,
-    UNCOMPRESSED,
-    WHITE_IS_ZERO,
-    Kind,
-    Page,
-    read_page,
-)
+from fre_hpo.data.pictures.kind import PALETTE, WHITE_IS_ZERO, Kind
+from fre_hpo.data.pictures.layout import JPEG, UNCOMPRESSED, Page, read_page
 from fre_hpo.data.pictures.picture import Header, Picture, Pixels, grey_palette
 
 __all__ = ["SIGNATURES", "open_tiff"]

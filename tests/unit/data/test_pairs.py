@@ -142,6 +142,40 @@ def test_images_without_a_mask_are_left_out_when_that_is_said(folder: Path) -> N
     )
 
 
+def test_columns_that_are_passed_over_are_remarked(tmp_path: Path) -> None:
+    options = forms.LAYOUTS["CSV"](tmp_path)
+    table = tmp_path / "pairs.csv"
+    head, *rows = table.read_text().splitlines()
+    table.write_text("\n".join([f"{head},stain", *(f"{row},DAPI" for row in rows)]))
+    (remark,) = load(tmp_path, options).remarks
+    assert "stain" in remark
+
+
+def test_namesakes_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    """Or intervals would take two pictures for one."""
+    for number, (picture, labels) in enumerate(zip(drawn().images, drawn().labels, strict=True)):
+        animal = tmp_path / f"mouse{number}"
+        formats.png(animal / "images" / "cells.png", picture)
+        formats.png(animal / "masks" / "cells.png", labels)
+    options = {"images": "{group}/images/{id}.png", "masks": "{group}/masks/{id}.png"}
+    found = load(tmp_path, options)
+    every = [source for split in found.splits.values() for source in split.sources]
+    assert len(set(every)) == 12
+
+
+def test_namesakes_may_lie_anywhere(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A manifest names some files from the root on, and the folder itself is named from here."""
+    outside = folder.parent / "elsewhere" / "02.png"
+    formats.png(outside, drawn().images[3])
+    rows = [f"images/{n:02}.png,masks/{n:02}.png" for n in range(12)]
+    rows[3] = f"{outside},masks/03.png"
+    (folder / "pairs.csv").write_text("\n".join(["image,mask", *rows]))
+    monkeypatch.chdir(folder.parent)
+    found = load(Path(folder.name), {"manifest": "pairs.csv", "allow_outside": True})
+    every = [source for split in found.splits.values() for source in split.sources]
+    assert len(set(every)) == 12
+
+
 def test_the_fingerprint_follows_pixels_split_and_map(folder: Path) -> None:
     fingerprints = [
         load(folder, options).fingerprint

@@ -33,7 +33,9 @@ def single(count: int) -> list[Item]:
 
 def said(**counts: int) -> list[Item]:
     """Pictures that say their split."""
-    return [Item(f"{split}/{n}", None, split) for split, count in counts.items() for n in range(count)]
+    return [
+        Item(f"{split}/{n}", None, split) for split, count in counts.items() for n in range(count)
+    ]
 
 
 def dealt(items: Sequence[Item], rule: Rule) -> dict[str, list[int]]:
@@ -56,7 +58,9 @@ def names(items: Sequence[Item], splits: dict[str, list[int]]) -> dict[str, set[
 
 def check_partition(items: Sequence[Item], splits: dict[str, list[int]]) -> None:
     """Every picture once, ascending, nothing empty, no group on two sides."""
-    assert sorted(place for places in splits.values() for place in places) == list(range(len(items)))
+    assert sorted(place for places in splits.values() for place in places) == list(
+        range(len(items))
+    )
     assert all(places == sorted(places) and places for places in splits.values())
     groups = [{items[place].group or items[place].name for place in splits[s]} for s in SPLITS]
     assert all(not one & other for one, other in combinations(groups, 2))
@@ -71,7 +75,7 @@ def test_every_picture_is_in_one_split_and_no_group_in_two(
     check_partition(items, dealt(items, rule))
 
 
-@given(st.integers(3, 300), shares, shares, seeds, st.sampled_from(["random", "order"]))
+@given(st.integers(20, 300), shares, shares, seeds, st.sampled_from(["random", "order"]))
 def test_shares_of_single_pictures_are_kept_to_the_picture(
     count: int, validation: float, test: float, seed: int, split: str
 ) -> None:
@@ -80,7 +84,7 @@ def test_shares_of_single_pictures_are_kept_to_the_picture(
     splits = dealt(items, rule)
     check_partition(items, splits)
     for name, share in (("validation", validation), ("test", test)):
-        assert len(splits[name]) == 1 or abs(len(splits[name]) - share * count) <= 0.5 or count < 5
+        assert abs(len(splits[name]) - share * count) <= 0.5
 
 
 @given(sizes_of_groups, shares, seeds)
@@ -95,7 +99,9 @@ def test_the_share_of_test_is_as_near_as_groups_allow(
 
 
 @given(sizes_of_groups, seeds, st.randoms())
-def test_the_order_of_the_files_does_not_matter(sizes: list[int], seed: int, chance: object) -> None:
+def test_the_order_of_the_files_does_not_matter(
+    sizes: list[int], seed: int, chance: object
+) -> None:
     items = grouped(sizes)
     shuffled = list(items)
     chance.shuffle(shuffled)  # type: ignore[attr-defined]
@@ -107,8 +113,8 @@ def test_another_seed_divides_otherwise_and_the_same_one_alike_for_ever() -> Non
     items = single(20)
     tests = [dealt(items, replace(RANDOM, seed=seed))["test"] for seed in range(4)]
     assert len({tuple(test) for test in tests}) == 4
-    assert tests[0] == [1, 2, 15]  # studies that run rely on it
-    assert dealt(items, RANDOM)["validation"] == [5, 7, 18]
+    assert tests[0] == [0, 1, 8]  # studies that run rely on it
+    assert dealt(items, RANDOM)["validation"] == [3, 7, 16]
 
 
 def test_a_further_picture_moves_hardly_any_other() -> None:
@@ -120,7 +126,7 @@ def test_a_further_picture_moves_hardly_any_other() -> None:
 
 def test_pictures_without_group_that_share_a_name_stay_pictures_of_their_own() -> None:
     items = [Item("a.png", None, None)] * 10
-    assert [len(places) for places in dealt(items, RANDOM).values()] == [6, 2, 2]
+    assert [len(places) for places in dealt(items, RANDOM).values()] == [8, 1, 1]
 
 
 def test_order_makes_blocks_train_first_and_test_last() -> None:
@@ -209,7 +215,7 @@ def test_folds_of_given_splits_spare_test_and_use_validation() -> None:
 MISUSES = [
     (
         replace(RANDOM, validation=("g1", "g7")),
-        ["validation names g7, but there is no such group: did you mean g3 or g2 or g1?"],
+        ["validation names g7, but there is no such group: known are g0, g1, g2, g3"],
     ),
     (
         replace(RANDOM, test=("g0/1",)),

@@ -52,18 +52,18 @@ def test_pictures_that_fit_one_another(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("reading", "tile"),
     [
-        (Reading(), (1, 30, 41)),
-        (Reading(factor=2), (1, 15, 21)),
+        (Reading(), (1, 31, 41)),
+        (Reading(factor=2), (1, 16, 21)),
         (Reading(tile=16), (1, 16, 16)),
         (Reading(tile=16, factor=2), (1, 8, 8)),
-        (Reading(channel="all"), (3, 30, 41)),
-        (Reading(channel=3), (1, 30, 41)),
+        (Reading(channel="all"), (3, 31, 41)),
+        (Reading(channel=3), (1, 31, 41)),
     ],
 )
 def test_whole_pictures_are_as_large_as_the_largest(
     reading: Reading, tile: tuple[int, int, int], tmp_path: Path
 ) -> None:
-    pairs = [pair(tmp_path, "a", grey(30, 20, 3)), pair(tmp_path, "b", grey(7, 41, 3))]
+    pairs = [pair(tmp_path, "a", grey(31, 20, 3)), pair(tmp_path, "b", grey(7, 41, 3))]
     found, problems, _ = surveyed(pairs, reading)
     assert problems == []
     assert found.tile == tile

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fre_hpo.data import tiling
@@ -16,6 +16,7 @@ def numbered(shape: tuple[int, int]) -> np.ndarray:
     return np.arange(1, shape[0] * shape[1] + 1, dtype=np.int32).reshape(shape)
 
 
+@settings(deadline=None)
 @given(picture=SHAPES, tile=SHAPES)
 def test_every_pixel_lands_in_exactly_one_tile(
     picture: tuple[int, int], tile: tuple[int, int]
@@ -27,6 +28,7 @@ def test_every_pixel_lands_in_exactly_one_tile(
     assert (tiles >= 0).all()
 
 
+@settings(deadline=None)
 @given(picture=SHAPES, tile=SHAPES, channels=st.integers(1, 3))
 def test_tiles_put_together_are_the_picture(
     picture: tuple[int, int], tile: tuple[int, int], channels: int
@@ -40,6 +42,7 @@ def test_tiles_put_together_are_the_picture(
     np.testing.assert_array_equal(whole[:, : picture[0], : picture[1]], pixels)
 
 
+@settings(deadline=None)
 @given(picture=SHAPES, tile=SHAPES)
 def test_tiles_touch_and_do_not_overlap(picture: tuple[int, int], tile: tuple[int, int]) -> None:
     corners = list(tiling.corners(picture, tile))
@@ -50,6 +53,7 @@ def test_tiles_touch_and_do_not_overlap(picture: tuple[int, int], tile: tuple[in
         assert left < picture[1]
 
 
+@settings(deadline=None)
 @given(picture=SHAPES, more=st.tuples(st.integers(0, 90), st.integers(0, 90)))
 def test_what_is_added_is_the_mirror_image(picture: tuple[int, int], more: tuple[int, int]) -> None:
     pixels = numbered(picture)

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -84,25 +85,23 @@ LAYOUTS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("compression", COMPRESSIONS)
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
-@pytest.mark.parametrize(
-    "dtype", ["u1", "u2", "u4", "i2", "i4", "i8", "f2", "f4", "f8", "?"]
-)
+@pytest.mark.parametrize("dtype", ["u1", "u2", "u4", "i2", "i4", "i8", "f2", "f4", "f8", "?"])
 def test_tiff_of_every_kind(
     tmp_path: Path, compression: str, layout: dict[str, Any], dtype: str
 ) -> None:
     kind = np.dtype(dtype)
-    drawn = few(2).astype(bool) if kind == bool else grey(kind) - (kind.kind == "i")
+    drawn = few(2).astype(bool) if dtype == "?" else grey(kind) - (kind.kind == "i")
     options = dict(layout, compression=compression)
     predictable = kind.kind in "uif" and kind.name not in {"float16", "int64"}
     if compression not in {"none", "packbits"} and predictable:
         options["predictor"] = True
     path = put(tmp_path, tiff(drawn[0, 0], **options))
-    if kind == bool:
+    if dtype == "?":
         expected = drawn * np.uint8(255)
     else:
         expected = drawn.astype(np.float32) if kind.kind == "f" else drawn
     assert_same(pictures.read_image(path), expected)
-    assert pictures.look(path).one_bit == (kind == bool)
+    assert pictures.look(path).one_bit == (dtype == "?")
 
 
 @pytest.mark.parametrize("compression", ["none", "lzw", "zlib"])
@@ -208,8 +207,6 @@ def test_interlaced_png(tmp_path: Path) -> None:
     passes = [(0, 8, 0, 8), (0, 8, 4, 8), (4, 8, 0, 4), (0, 4, 2, 4), (2, 4, 0, 2), (0, 2, 1, 2),
               (1, 2, 0, 1)]  # fmt: skip
     rows = [row for y, dy, x, dx in passes for row in drawn[y::dy, x::dx]]
-    import zlib
-
     data = zlib.compress(b"".join(b"\x00" + row.tobytes() for row in rows))
     head = struct.pack(">IIBBBBB", 8, 8, 8, 0, 0, 0, 1)
     chunks = [(b"IHDR", head), (b"IDAT", data[:9]), (b"IDAT", data[9:]), (b"IEND", b"")]
@@ -264,7 +261,9 @@ def test_portable_bitmaps_have_black_as_one(tmp_path: Path, kind: int) -> None:
     drawn = few(2)
     rows = [np.packbits(row).tobytes() for row in drawn[0, 0]]
     text = b"\n".join(b"".join(b"%d" % v for v in row) for row in drawn[0, 0])
-    content = b"P%d\n%d %d\n" % (kind, WIDTH, HEIGHT) + (text if kind == 1 else b"".join(rows))
+    content = b"P%d\n%d %d\n" % (kind, WIDTH, HEIGHT) + (
+        text + b"\n" if kind == 1 else b"".join(rows)
+    )
     path = put(tmp_path, content)
     assert_same(pictures.read_numbers(path), drawn[:, 0])
     assert_same(pictures.read_image(path), (1 - drawn) * np.uint8(255))

