@@ -6,6 +6,8 @@ behaviour cannot drift apart.  ``exit_code`` is what the command line returns (d
 
 import difflib
 import inspect
+import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
@@ -48,6 +50,11 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"known are {', '.join(known)}"
 
 
+def counted(count: int, noun: str) -> str:
+    """ "1 picture", "2 pictures"."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 # --- what the user asked for (exit 2) -----------------------------------------------------------
 
 
@@ -83,9 +90,28 @@ class ProblemList(FreHpoError):
         self.facts = {"problems": self.problems}
 
 
+ALIKE = 20
+"""So many problems of one kind are told; of the others the number is."""
+
+
 def _numbered(problems: list[str]) -> str:
-    lines = [f"  {i}. {problem}" for i, problem in enumerate(problems, 1)]
-    return "\n".join([f"{len(problems)} problems were found; nothing was created:", *lines])
+    """All problems as a list, so that no kind hides among many of another."""
+    lines = [f"{len(problems)} problems were found; nothing was created:"]
+    kinds = Counter(map(_kind, problems))
+    told: Counter[str] = Counter()
+    for number, problem in enumerate(problems, 1):
+        kind = _kind(problem)
+        told[kind] += 1
+        if told[kind] <= ALIKE:
+            lines.append(f"  {number}. {problem}")
+        elif told[kind] == kinds[kind]:
+            lines.append(f"  ... and {kinds[kind] - ALIKE} more like it: correct these first")
+    return "\n".join(lines)
+
+
+def _kind(problem: str) -> str:
+    """What is to be done, which problems of one kind have in common."""
+    return re.sub("[0-9]+", "", problem.rpartition(": ")[2])
 
 
 class UsageProblems(ProblemList):

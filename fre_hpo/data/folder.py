@@ -128,7 +128,7 @@ class Folder:
             return False
         self._problems.append(
             f"{path} leads out of {self.path}, to {real}: put a copy there, or list the files in a "
-            f"manifest with allow_outside = true"
+            f"manifest with data.allow_outside = true"
         )
         return True
 

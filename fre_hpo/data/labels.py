@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from fre_hpo.data import pictures
 from fre_hpo.data.dataset import IGNORED
 from fre_hpo.data.pictures import Header, PictureError
+from fre_hpo.errors import counted
 
 Instances = Literal["no", "boundary", "foreground"]
 Value = int | str
@@ -141,10 +142,13 @@ class LabelMap:
         """The sentence about values that stand for no class, the most frequent ones named."""
         values, counts = np.unique(stored[labels == _UNKNOWN], return_counts=True)
         order = np.argsort(-counts, kind="stable")
-        listed = [f"{self._shown(int(values[i]))} in {counts[i]} pixels" for i in order[:_LISTED]]
+        listed = [
+            f"{self._shown(int(values[i]))} in {counted(counts[i], 'pixel')}"
+            for i in order[:_LISTED]
+        ]
         if len(values) > _LISTED:
             rest = counts[order[_LISTED:]].sum()
-            listed.append(f"{len(values) - _LISTED} others in {rest} pixels")
+            listed.append(f"{counted(len(values) - _LISTED, 'other')} in {counted(rest, 'pixel')}")
         kind = "colour" if self.colours else "label"
         told = f"{path} has the unknown {kind} {', '.join(listed)} (known are {self._known()})"
         scattered = _scattered(stored, labels == _UNKNOWN)
@@ -159,8 +163,8 @@ class LabelMap:
         numbered = not self.colours and unknown[-1] < 2 * len(unknown) + len(self.values)
         if self.key and ((numbered and len(unknown) > 2) or len(unknown) >= _MANY):
             return (
-                f": that looks like instance labels, one for each cell, so set {self.key} aside and "
-                'data.instances = "boundary", or paint classes'
+                f": that looks like instance labels, one for each cell, so take {self.key} out and "
+                'set data.instances = "boundary", or paint classes'
             )
         return f": repaint it, or give it a class in {self.key}" if self.key else ": repaint it"
 
@@ -175,7 +179,7 @@ class LabelMap:
     def _shown(self, value: int) -> str:
         if not self.colours:
             return str(value)
-        return f"({value >> 16}, {value >> 8 & 255}, {value & 255})"
+        return f"#{value:06x}"
 
 
 def _scattered(stored: NDArray[Any], unknown: NDArray[np.bool_]) -> bool:

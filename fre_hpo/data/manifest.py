@@ -29,7 +29,7 @@ def read_manifest(
     path = folder / name
     if not allow_outside and not is_inside(os.path.realpath(path), os.path.realpath(folder)):
         problems.append(
-            f"{path} lies outside of {folder}: put the manifest there or set allow_outside to true"
+            f"{path} lies outside of {folder}: put the manifest there or set data.allow_outside = true"
         )
         return Pairing()
     table = read_table(path)
@@ -94,11 +94,11 @@ class _Listing:
         """Why a file cannot be used, as the rest of a sentence."""
         absolute = Path(written).is_absolute() or PureWindowsPath(written).is_absolute()
         if absolute and not self.allow_outside:
-            return "which is no path relative to it: write one, or set allow_outside to true"
+            return "which is no path relative to it: write one, or set data.allow_outside = true"
         if not self.allow_outside and not is_inside(
             self._resolved(path), self._resolved_folder(self.manifest.parent)
         ):
-            return "which leaves its folder: put the file there, or set allow_outside to true"
+            return "which leaves its folder: put the file there, or set data.allow_outside = true"
         try:
             mode = path.stat().st_mode
         except (FileNotFoundError, NotADirectoryError):

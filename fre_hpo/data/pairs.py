@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from fre_hpo.data.building import build
 from fre_hpo.data.dataset import Dataset
@@ -19,9 +19,50 @@ from fre_hpo.data.pictures import Channel
 from fre_hpo.data.source import DataSource, PictureOptions
 from fre_hpo.data.splitting import Item, Rule, divide
 from fre_hpo.data.survey import Reading
-from fre_hpo.errors import DataProblems
+from fre_hpo.errors import DataProblems, counted
 
-Share = Annotated[float, Field(ge=0, lt=1)]
+
+def _share(given: object) -> object:
+    """A share, or groups by name; one name is a list of one."""
+    names = (given,) if isinstance(given, str) else given
+    if isinstance(names, list | tuple) and names and all(isinstance(n, str) for n in names):
+        return tuple(names)
+    if isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given < 1:
+        return float(given)
+    raise ValueError("it must be a share from 0 to below 1, or a list of groups")
+
+
+def _several(given: object) -> tuple[object, ...]:
+    """Numbers and colours."""
+    values = tuple(given) if isinstance(given, list | tuple) else (given,)
+    if all(isinstance(v, int | str) and not isinstance(v, bool) for v in values):
+        return values
+    raise ValueError("it must be a whole number, a colour such as '#ff0000', or a list of these")
+
+
+def _one_or_several(given: object) -> object:
+    values = _several(given)
+    return values if isinstance(given, list | tuple) else given
+
+
+def _rising(given: object) -> object:
+    if isinstance(given, list | tuple) and all(isinstance(g, int | float) for g in given):
+        low_and_high = tuple(map(float, given))
+        if len(low_and_high) == 2 and 0 <= low_and_high[0] < low_and_high[1] <= 100:
+            return low_and_high
+    raise ValueError("it must be two numbers that rise, from 0 to 100")
+
+
+def _channel(given: object) -> object:
+    is_number = isinstance(given, int) and not isinstance(given, bool)
+    if given in ("grey", "all") or (is_number and given > 0):  # type: ignore[operator]
+        return given
+    raise ValueError("it must be grey, all, or a channel's number from 1")
+
+
+Share = Annotated[float | tuple[str, ...], BeforeValidator(_share)]
+Values = Annotated[Value | tuple[Value, ...], BeforeValidator(_one_or_several)]
+Ignored = Annotated[tuple[Value, ...], BeforeValidator(_several)]
 
 
 class Options(PictureOptions):
@@ -40,21 +81,21 @@ class Options(PictureOptions):
     unlabelled: Literal["refuse", "leave out"] = Field(
         "refuse", description="images without a mask: refuse them, or leave them out"
     )
-    labels: dict[str, Value | tuple[Value, ...]] = Field(
+    labels: dict[str, Values] = Field(
         {},
         description="for each class its numbers in the masks, or its colours such as '#ff0000'",
     )
-    ignore: tuple[Value, ...] = Field((), description="numbers or colours that count nowhere")
+    ignore: Ignored = Field((), description="numbers or colours that count nowhere")
     inverted: bool = Field(False, description="whether the masks hold full scale minus the number")
     instances: Instances = Field(
         "no",
         description="masks with a number for each cell: boundary makes background, membrane (edge) "
         "and nucleus of them, foreground makes background and cell",
     )
-    channel: Channel = Field(
+    channel: Annotated[Channel, BeforeValidator(_channel)] = Field(
         "grey", description="grey (colours become luminance), all, or a channel's number from 1"
     )
-    percentiles: Percentiles = Field(
+    percentiles: Annotated[Percentiles, BeforeValidator(_rising)] = Field(
         PERCENTILES, description="percentiles that become 0 and 1 where normalise uses them"
     )
     split: Literal["given", "random", "order"] = Field(
@@ -62,10 +103,10 @@ class Options(PictureOptions):
         description="given by {split} or the manifest, random by group, or order (for stacks: the last "
         "pictures test)",
     )
-    validation: Share | tuple[str, ...] = Field(
+    validation: Share = Field(
         0.15, description="share of the pictures that choose epoch and trial, or a list of groups"
     )
-    test: Share | tuple[str, ...] = Field(
+    test: Share = Field(
         0.15, description="share of the pictures read only after the search, or a list of groups"
     )
     folds: int = Field(
@@ -74,25 +115,27 @@ class Options(PictureOptions):
     fold: int = Field(0, ge=0, description="the part that validates, from 0 to folds - 1")
     split_seed: int = Field(0, ge=0, lt=2**32, description="another seed divides otherwise")
 
+    @field_validator("labels")
+    @classmethod
+    def _map_classes(cls, labels: dict[str, Values]) -> dict[str, Values]:
+        if labels:
+            LabelMap.of(labels)
+        return labels
+
     @model_validator(mode="after")
     def _can_be_read(self) -> Options:
         if not self.manifest:
             check_templates(self.images, self.masks)
-        if self.instances == "no":
-            LabelMap.of(self.labels or {"background": 0, "foreground": 255}, self.ignore)
-        elif self.labels or self.ignore:
+        if self.labels:
+            LabelMap.of(self.labels, self.ignore)
+        if self.instances != "no" and (self.labels or self.ignore):
             raise ValueError(
                 f"instances = {self.instances} makes its own classes: leave labels and ignore away"
             )
-        low, high = self.percentiles
-        if not 0 <= low < high <= 100:
-            raise ValueError(f"percentiles = {low}, {high} must rise and lie between 0 and 100")
         if self.folds == 1 or self.fold >= max(self.folds, 1):
             raise ValueError(
                 f"fold = {self.fold} of folds = {self.folds}: folds is 0 or from 2 on, and fold below it"
             )
-        if isinstance(self.channel, int) and self.channel < 1:
-            raise ValueError(f"channel = {self.channel}: channels are counted from 1")
         return self
 
     @property
@@ -171,11 +214,14 @@ def _pairing(folder: Path, options: Options, problems: list[str]) -> Pairing:
 
 def _left_out(pairing: Pairing) -> list[str]:
     """What lies there and is not read."""
-    kinds = (
-        (pairing.unlabelled, "images without a mask are left out"),
-        (pairing.unread, "other files lie beside the pictures and are not read"),
-    )
-    return [f"{len(paths)} {what} (the first is {paths[0]})." for paths, what in kinds if paths]
+    remarks = []
+    if pairing.unlabelled:
+        images = counted(len(pairing.unlabelled), "image")
+        remarks.append(f"Left out: {images} without a mask, the first {pairing.unlabelled[0]}.")
+    if pairing.unread:
+        others = counted(len(pairing.unread), "other file")
+        remarks.append(f"Not read: {others} beside the pictures, the first {pairing.unread[0]}.")
+    return remarks
 
 
 SOURCE = DataSource(

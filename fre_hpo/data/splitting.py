@@ -13,7 +13,7 @@ from typing import Literal
 
 from fre_hpo.data.dealing import even_blocks, even_parts, nearest_subset, nearest_tail
 from fre_hpo.data.template import SPLITS
-from fre_hpo.errors import nearest
+from fre_hpo.errors import counted, nearest
 
 __all__ = ["SPLITS", "Item", "Rule", "divide"]
 
@@ -118,7 +118,11 @@ def _given(
     for group, places in groups.items():
         counts = Counter(split for place in places if (split := items[place].split) in SPLITS)
         if len(counts) > 1:
-            there = ", ".join(f"{split} ({counts[split]})" for split in SPLITS if counts[split])
+            there = " and ".join(
+                f"{split} ({counted(counts[split], 'picture')})"
+                for split in SPLITS
+                if counts[split]
+            )
             problems.append(f"the group {group[0]} is in {there}: put its pictures into one split")
         for split in counts:
             chosen[group] = str(split)
@@ -152,7 +156,7 @@ def _bad_rule(rule: Rule, shares: Mapping[str, float]) -> list[str]:
     for split, share in shares.items():
         if not 0 < share < 1:
             problems.append(
-                f"{split} = {share:g} leaves {split if share <= 0 else 'train'} without pictures: set "
+                f"data.{split} = {share:g} leaves {split if share <= 0 else 'train'} without pictures: set "
                 f"a share between 0 and 1, such as 0.15, or name groups"
             )
     if not problems and sum(shares.values()) >= 1:

@@ -14,6 +14,7 @@ from fre_hpo.data.images import Normalisation
 from fre_hpo.data.pairing import Pair
 from fre_hpo.data.pictures import Channel, Header, PictureError
 from fre_hpo.data.tiling import Shape
+from fre_hpo.errors import counted
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -122,7 +123,7 @@ def _pair_problems(pair: Surveyed) -> list[str]:
     if sizes[0] != sizes[1]:
         return [f"{file} is {sizes[0]} but its mask {its_mask} is {sizes[1]}: give both one size"]
     if image.pages != mask.pages:
-        counts = f"has {image.pages} pages but its mask {its_mask} has {mask.pages}"
+        counts = f"has {counted(image.pages, 'page')} but its mask {its_mask} has {mask.pages}"
         return [f"{file} {counts}: give each picture of the stack its mask"]
     return []
 
@@ -130,8 +131,8 @@ def _pair_problems(pair: Surveyed) -> list[str]:
 def _mixed_channels(headers: dict[Path, Header]) -> list[str]:
     counts = Counter(header.channels for header in headers.values()).most_common()
     return [
-        f"{path} has {header.channels} channels while {counts[0][1]} pictures have {counts[0][0]}: "
-        "save all alike"
+        f"{path} has {counted(header.channels, 'channel')} while "
+        f"{counted(counts[0][1], 'other picture')} have {counts[0][0]}: save all alike"
         for path, header in headers.items()
         if header.channels != counts[0][0]
     ]
@@ -184,11 +185,13 @@ def _memory_problem(
     largest = max(needs, key=needs.__getitem__)
     header = next(p.image for p in pairs if p.pair.image == largest)
     assert header is not None
+    cut = "" if reading.tile else "set data.tile if the sizes differ, "
     return (
-        f"{largest} is {images.size((header.height, header.width))} with {header.pages} pages and takes "
-        f"{_gigabytes(needs[largest])} once it is read, {len(needs)} pictures together "
-        f"{_gigabytes(sum(needs.values()))} of the {_gigabytes(room)} that there is room for: crop it, "
-        "set data.tile if the sizes differ, make data.scale smaller, or use a machine with more memory"
+        f"{largest} is {images.size((header.height, header.width))} with "
+        f"{counted(header.pages, 'page')} and takes {_gigabytes(needs[largest])} once it is read, "
+        f"{counted(len(needs), 'picture')} together {_gigabytes(sum(needs.values()))} of the "
+        f"{_gigabytes(room)} that there is room for: crop it, {cut}make data.scale smaller, or use a "
+        "machine with more memory"
     )
 
 

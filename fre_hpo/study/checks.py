@@ -130,7 +130,7 @@ def _problems(
     found: dict[str, str] = {}
     for detail in error.errors():
         names = [prefix, *(part for part in detail["loc"] if isinstance(part, str))]
-        found.setdefault(".".join(filter(None, names)), _reason(detail["msg"]))
+        found.setdefault(_nearest_given(list(filter(None, names)), given), _reason(detail["msg"]))
     for key, reason in found.items():
         if key not in given:
             yield UsageError(problem=f"[{key}] cannot be used: {reason}{_file(key, given)}")
@@ -139,6 +139,14 @@ def _problems(
             yield _bad(key, given[key], reason)
         else:
             yield _bad(key, given[key], reason)
+
+
+def _nearest_given(names: list[str], given: Mapping[str, Given]) -> str:
+    """The key that was given and holds what is wrong, which may lie deep inside its value."""
+    for length in range(len(names), 0, -1):
+        if (key := ".".join(names[:length])) in given:
+            return key
+    return ".".join(names)
 
 
 def _file(table: str, given: Mapping[str, Given]) -> str:

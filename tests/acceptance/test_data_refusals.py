@@ -398,7 +398,7 @@ IMAGES = {
     "infinite": Case(image(with_value(-np.inf)), ["{set}/images/05.tif", "7", "infinite"]),
     "mixed channels": Case(
         image(lambda p: formats.spectrum()[p], photometric="rgb"),
-        ["{set}/images/05.tif has 3 channels while 11 pictures have 1: save all alike"],
+        ["{set}/images/05.tif has 3 channels while 11 other pictures have 1: save all alike"],
     ),
     "a huge TIFF": Case(huge_tiff, ["{set}/images/05.tif is 100000x100000", "GB", "more memory"]),
 }

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from fre_hpo import errors
-from fre_hpo.errors import FreHpoError, ProblemList, nearest
+from fre_hpo.errors import DataProblems, FreHpoError, ProblemList, nearest
 
 
 def kinds(base: type[FreHpoError] = FreHpoError) -> Iterator[type[FreHpoError]]:
@@ -142,3 +142,16 @@ def test_nearest(word: str, hint: str) -> None:
 
 def test_several_near_names_are_all_told() -> None:
     assert nearest("fre-", ["fre", "fre-fixed", "baseline"]) == "did you mean fre or fre-fixed?"
+
+
+def test_many_problems_of_one_kind_hide_none_of_another() -> None:
+    alike = [f"{n}.png has the unknown label {n} in {n} pixels: repaint it" for n in range(300)]
+    text = str(DataProblems([*alike, "b.png is empty: put the picture there"]))
+    lines = text.splitlines()
+    assert lines[0] == "301 problems were found; nothing was created:"
+    assert lines[20:] == [
+        "  20. 19.png has the unknown label 19 in 19 pixels: repaint it",
+        "  ... and 280 more like it: correct these first",
+        "  301. b.png is empty: put the picture there",
+    ]
+    assert len(DataProblems(alike).problems) == 300

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fre_hpo.data.guessing.groups import Groups
-from fre_hpo.data.guessing.listing import Fit, Layout, number
+from fre_hpo.data.guessing.listing import Fit, Layout
 from fre_hpo.data.guessing.seen import Seen, look_at, misnamed, named, repeated, summed_up
 from fre_hpo.data.guessing.tally import Tallies
 from fre_hpo.data.template import split_of
+from fre_hpo.errors import counted
 
 _MOST = 10
 """Broken files that are named one by one."""
@@ -18,16 +19,16 @@ def file_doubts(folder: Path, layout: Layout, seen: Seen, tallies: Tallies) -> I
     """What the check would refuse, or what is silently missing."""
     if layout.fit.unlabelled:
         files = named([folder / name for name in layout.fit.unlabelled], folder)
-        count = number(len(layout.fit.unlabelled), "picture")
+        count = counted(len(layout.fit.unlabelled), "picture")
         yield f"Without a mask, and left out: {count} ({files})"
     if layout.fit.unpictured:
         files = named([folder / name for name in layout.fit.unpictured], folder)
-        count = number(len(layout.fit.unpictured), "mask")
+        count = counted(len(layout.fit.unpictured), "mask")
         yield f"Without a picture: {count} ({files}), so add the picture or remove the mask"
     if tallies.lossy:
         files = named(tallies.lossy, folder)
         yield (
-            f"Saved with loss, as JPEG does: {number(len(tallies.lossy), 'mask')} ({files}), whose labels "
+            f"Saved with loss, as JPEG does: {counted(len(tallies.lossy), 'mask')} ({files}), whose labels "
             "are changed and cannot be used: export them again as PNG or TIFF"
         )
     paths = [folder / name for pair in layout.fit.pairs for name in pair]
@@ -54,11 +55,11 @@ def _repeats(folder: Path, found: Fit) -> Iterator[str]:
         files = named(examples[splits], folder)
         if len(splits) > 1:
             yield (
-                f"The same in {' and '.join(splits)}: {number(count, 'picture')} ({files}), so that scores "
+                f"The same in {' and '.join(splits)}: {counted(count, 'picture')} ({files}), so that scores "
                 "would be memory: remove the copies from one"
             )
         else:
-            yield f"There more than once: {number(count, 'picture')} ({files}), so remove the copies"
+            yield f"There more than once: {counted(count, 'picture')} ({files}), so remove the copies"
 
 
 def group_doubts(groups: Groups | None, split: str) -> Iterator[str]:

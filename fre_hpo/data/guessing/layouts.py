@@ -20,7 +20,6 @@ from fre_hpo.data.guessing.listing import (
     Listing,
     fit,
     join,
-    number,
     stem,
     stems_by_folder,
 )
@@ -33,6 +32,7 @@ from fre_hpo.data.guessing.names import (
     within,
     words,
 )
+from fre_hpo.errors import counted
 
 Variety = Callable[[str], int]
 """How many different values a file has: of two that belong together the mask has fewer."""
@@ -168,7 +168,7 @@ def _closer(listing: Listing, layout: Layout) -> Layout:
         return layout
     images = layout.images.removesuffix(".*") + endings.pop()
     found = fit(listing, images, layout.masks)
-    rest = number(len(layout.fit.unlabelled), "file")
+    rest = counted(len(layout.fit.unlabelled), "file")
     note = f"{rest} {', '.join(sorted(others))} beside them belong to no pair"
     return replace(layout, images=images, fit=found, notes=(*layout.notes, note))
 

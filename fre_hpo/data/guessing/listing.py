@@ -79,11 +79,6 @@ def readable(text: str) -> str:
     return re.sub(r"[\x00-\x1f\x7f\ud800-\udfff]", "?", text)
 
 
-def number(count: int, noun: str) -> str:
-    """A count with its noun."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
 def join(folder: str, name: str) -> str:
     """A path below the top folder."""
     return f"{folder}/{name}" if folder else name

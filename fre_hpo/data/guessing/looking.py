@@ -11,13 +11,13 @@ from fre_hpo.data.guessing.conventions import mask_per_object
 from fre_hpo.data.guessing.doubts import file_doubts, group_doubts, misnamed_files
 from fre_hpo.data.guessing.groups import FEWEST, Groups, find_groups
 from fre_hpo.data.guessing.layouts import recognise
-from fre_hpo.data.guessing.listing import Fit, Layout, Listing, fit, number, readable
+from fre_hpo.data.guessing.listing import Fit, Layout, Listing, fit, readable
 from fre_hpo.data.guessing.manifests import class_names, manifest
 from fre_hpo.data.guessing.meaning import Meaning, interpret
 from fre_hpo.data.guessing.seen import Choice, Seen
 from fre_hpo.data.guessing.tally import Tallies, count_masks
 from fre_hpo.data.template import split_of
-from fre_hpo.errors import DataProblems
+from fre_hpo.errors import DataProblems, counted
 
 TOPICS = ("layout", "pictures", "values", "files")
 """Keys of what was found as a whole."""
@@ -168,7 +168,7 @@ def _concluded(evidence: Evidence) -> Guess:
 def _topics(evidence: Evidence) -> Iterator[tuple[str, str]]:
     """What was found as a whole."""
     layout, tallies = evidence.layout, evidence.tallies
-    yield "layout", f"{layout.form}, {number(len(layout.fit.pairs), 'file')} with masks"
+    yield "layout", f"{layout.form}, {counted(len(layout.fit.pairs), 'file')} with masks"
     yield from (("layout", note) for note in layout.notes)
     yield "pictures", evidence.seen.summary()
     yield "values", _read_masks(tallies)
@@ -185,4 +185,4 @@ def _read_masks(tallies: Tallies) -> str:
         "all masks" if read == tallies.count else f"{read} of {tallies.count} masks, evenly chosen,"
     )
     kind = "colour" if tallies.colours else "value"
-    return f"{count} were read: {number(len(tallies.values), kind)}"
+    return f"{count} were read: {counted(len(tallies.values), kind)}"

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from fre_hpo.data import pictures
-from fre_hpo.data.guessing.listing import number
 from fre_hpo.data.guessing.names import even
 from fre_hpo.data.pictures import Header, PictureError
+from fre_hpo.errors import counted
 
 _MOST_LOOKED_AT = 2000
 _READ = 6
@@ -107,7 +107,7 @@ def summed_up(problems: Sequence[str], paths: Iterable[Path]) -> list[str]:
         name = next((name for name in names if name in problem), "")
         found[problem.replace(name, "") if name else problem].append(problem)
     return [
-        same[0] if len(same) == 1 else f"{same[0]} (so it is with {number(len(same), 'file')})"
+        same[0] if len(same) == 1 else f"{same[0]} (so it is with {counted(len(same), 'file')})"
         for same in found.values()
     ]
 

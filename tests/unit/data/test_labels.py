@@ -130,7 +130,7 @@ def test_an_unknown_number_is_told_with_file_value_count_and_map(
     path = tmp_path / "mask.png"
     formats.png(path, classes)
     told = (
-        f"{path} has the unknown label 7 in 5 pixels, 9 in 1 pixels (known are background 0; membrane "
+        f"{path} has the unknown label 7 in 5 pixels, 9 in 1 pixel (known are background 0; membrane "
         "1, 3; nucleus 2; ignored 255): repaint it"
     )
     labels = {**formats.LABELS, "membrane": (1, 3)}
@@ -147,14 +147,14 @@ def test_the_most_frequent_unknown_colours_are_named(tmp_path: Path) -> None:
     path = tmp_path / "mask.png"
     formats.png(path, pixels)
     assert refused(COLOURED, path) == (
-        f"{path} has the unknown colour (5, 5, 5) in 9 pixels, (254, 0, 0) in 4 pixels, (1, 2, 3) in 3 "
-        "pixels, 1 others in 1 pixels (known are background (0, 0, 0); membrane (255, 0, 0); nucleus "
-        "(0, 255, 0)): repaint it"
+        f"{path} has the unknown colour #050505 in 9 pixels, #fe0000 in 4 pixels, #010203 in 3 pixels, "
+        "1 other in 1 pixel (known are background #000000; membrane #ff0000; nucleus #00ff00): "
+        "repaint it"
     )
 
 
 INSTANCES = (
-    ": that looks like instance labels, one for each cell, so set data.labels aside and "
+    ": that looks like instance labels, one for each cell, so take data.labels out and set "
     'data.instances = "boundary", or paint classes'
 )
 SMOOTHED = ": that looks like smoothed or resized edges, so export the mask without smoothing"

@@ -206,9 +206,9 @@ def test_a_path_that_leaves_the_folder_is_refused_unless_allowed(
     content = f"image,mask\n{outside},m/1.png\n"
     found, problems = read(folder, content)
     why = (
-        "which is no path relative to it: write one, or set allow_outside to true"
+        "which is no path relative to it: write one, or set data.allow_outside = true"
         if written == "ABSOLUTE"
-        else "which leaves its folder: put the file there, or set allow_outside to true"
+        else "which leaves its folder: put the file there, or set data.allow_outside = true"
     )
     assert problems == [f"names {outside} in line 2, {why}"]
     assert found.pairs == ()
@@ -220,7 +220,7 @@ def test_absolute_paths_of_windows_are_refused(folder: Path) -> None:
     _, problems = read(folder, "image,mask\nC:\\data\\1.png,m/1.png\n")
     assert problems == [
         "names C:\\data\\1.png in line 2, which is no path relative to it: write one, or set "
-        "allow_outside to true"
+        "data.allow_outside = true"
     ]
 
 
@@ -253,7 +253,7 @@ def test_the_manifest_itself_lies_in_the_folder_unless_allowed(folder: Path, nam
         folder, name, allow_outside=False, leave_out_unlabelled=False, problems=problems
     )
     assert problems == [
-        f"{folder / name} lies outside of {folder}: put the manifest there or set allow_outside to true"
+        f"{folder / name} lies outside of {folder}: put the manifest there or set data.allow_outside = true"
     ]
 
 

@@ -70,9 +70,9 @@ def test_unknown_colours_are_told_with_file_colour_and_count(folder: Path) -> No
     pixels[3, 0], pixels[3, 1] = (9, 9, 9), (8, 8, 8)
     save(mask(folder, 7), pixels)
     assert problems(folder) == [
-        f"{mask(folder, 7)} has the unknown colour (0, 0, 255) in 9 pixels, (254, 0, 0) in 4 "
-        "pixels, (1, 2, 3) in 3 pixels, 2 others in 2 pixels (known are background (0, 0, 0); "
-        "membrane (255, 0, 0); nucleus (0, 255, 0)): repaint it"
+        f"{mask(folder, 7)} has the unknown colour #0000ff in 9 pixels, #fe0000 in 4 "
+        "pixels, #010203 in 3 pixels, 2 others in 2 pixels (known are background #000000; "
+        "membrane #ff0000; nucleus #00ff00): repaint it"
     ]
 
 
@@ -92,7 +92,7 @@ def test_three_planted_problems_come_in_one_list(folder: Path) -> None:
         f"{picture(folder, 2)} has no partner GroundTruth/cell2.png: "
         "add that file or remove this one"
     )
-    assert f"{mask(folder, 5)} has the unknown colour (7, 7, 7) in 1024 pixels" in found[2]
+    assert f"{mask(folder, 5)} has the unknown colour #070707 in 1024 pixels" in found[2]
     assert found[1].startswith(f"{picture(folder, 10)} ")
 
 

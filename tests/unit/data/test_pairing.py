@@ -365,7 +365,7 @@ def test_links_that_lead_out_or_nowhere_are_told(tmp_path: Path) -> None:
     found, problems = problems_of(folder, *SIDE_BY_SIDE)
     assert problems[:3] == [
         f"images/b.png leads out of {folder}, to {tmp_path}/outside/b.png: put a copy there, or list "
-        "the files in a manifest with allow_outside = true",
+        "the files in a manifest with data.allow_outside = true",
         "images/c.png is a link that leads nowhere: put the file itself there or remove the link",
         "images/d.png is a link that leads nowhere: put the file itself there or remove the link",
     ]
@@ -380,7 +380,7 @@ def test_folders_that_lead_out_or_nowhere_are_told_once(tmp_path: Path) -> None:
     _, problems = problems_of(folder, *SIDE_BY_SIDE)
     assert problems == [
         f"images leads out of {folder}, to {tmp_path}/outside: put a copy there, or list the files in "
-        "a manifest with allow_outside = true",
+        "a manifest with data.allow_outside = true",
         "masks is a link that leads nowhere: put the file itself there or remove the link",
     ]
 

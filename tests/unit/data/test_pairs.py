@@ -40,17 +40,16 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a number twice": ({"labels": {"a": 0, "b": (1, 0)}}, "0 stands for two classes"),
     "no colour": ({"labels": {"a": "#000000", "b": "red"}}, "'red' is no colour"),
     "ignored and a class": ({"labels": {"a": 0, "b": 1}, "ignore": (1,)}, "stands for two classes"),
-    "ignored alone": ({"ignore": (0,)}, "0 stands for two classes"),
     "classes of instances": (
         {"labels": {"a": 0, "b": 1}, "instances": "boundary"},
         "instances = boundary makes its own classes: leave labels and ignore away",
     ),
     "ignored instances": ({"ignore": (3,), "instances": "foreground"}, "makes its own classes"),
-    "channel 0": ({"channel": 0}, "channel = 0: channels are counted from 1"),
+    "channel 0": ({"channel": 0}, "a channel's number from 1"),
     "another channel": ({"channel": "red"}, "channel"),
-    "falling percentiles": ({"percentiles": (99.0, 1.0)}, "must rise and lie between 0 and 100"),
-    "percentiles above": ({"percentiles": (1.0, 100.5)}, "must rise and lie between 0 and 100"),
-    "percentiles below": ({"percentiles": (-1.0, 99.0)}, "must rise and lie between 0 and 100"),
+    "falling percentiles": ({"percentiles": (99.0, 1.0)}, "two numbers that rise, from 0 to 100"),
+    "percentiles above": ({"percentiles": (1.0, 100.5)}, "two numbers that rise, from 0 to 100"),
+    "percentiles below": ({"percentiles": (-1.0, 99.0)}, "two numbers that rise, from 0 to 100"),
     "one fold": ({"folds": 1}, "fold = 0 of folds = 1: folds is 0 or from 2 on"),
     "fold beyond": ({"folds": 5, "fold": 5}, "fold = 5 of folds = 5"),
     "fold without folds": ({"fold": 1}, "fold = 1 of folds = 0"),
@@ -136,9 +135,8 @@ def test_images_without_a_mask_are_left_out_when_that_is_said(folder: Path) -> N
     assert "02.png" not in found.train.sources
     assert sum(map(len, found.splits.values())) == 11
     assert found.remarks == (
-        f"1 images without a mask are left out (the first is {folder / 'images' / '02.png'}).",
-        "1 other files lie beside the pictures and are not read (the first is "
-        f"{folder / 'images' / 'notes.txt'}).",
+        f"Left out: 1 image without a mask, the first {folder / 'images' / '02.png'}.",
+        f"Not read: 1 other file beside the pictures, the first {folder / 'images' / 'notes.txt'}.",
     )
 
 

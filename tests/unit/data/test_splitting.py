@@ -234,9 +234,9 @@ MISUSES = [
     (
         replace(RANDOM, test=0.0, validation=1.5),
         [
-            "test = 0 leaves test without pictures: set a share between 0 and 1, such as 0.15, or "
+            "data.test = 0 leaves test without pictures: set a share between 0 and 1, such as 0.15, or "
             "name groups",
-            "validation = 1.5 leaves train without pictures: set a share between 0 and 1, such as "
+            "data.validation = 1.5 leaves train without pictures: set a share between 0 and 1, such as "
             "0.15, or name groups",
         ],
     ),
@@ -294,7 +294,7 @@ def test_one_group_in_two_given_splits_is_told() -> None:
     items = [Item("a", "m1", "train"), Item("b", "m1", "test"), Item("c", "m1", "train")]
     items += said(train=3, validation=2, test=1)
     assert problems_of(items, GIVEN) == [
-        "the group m1 is in train (2), test (1): put its pictures into one split"
+        "the group m1 is in train (2 pictures) and test (1 picture): put its pictures into one split"
     ]
 
 

@@ -115,7 +115,7 @@ def test_channels_of_the_minority_are_told(tmp_path: Path) -> None:
     pairs.append(pair(tmp_path, "d", grey(8, 8, 3)))
     _, problems, _ = surveyed(pairs)
     assert problems == [
-        f"{tmp_path / 'd.tif'} has 3 channels while 3 pictures have 1: save all alike"
+        f"{tmp_path / 'd.tif'} has 3 channels while 3 other pictures have 1: save all alike"
     ]
 
 

@@ -466,3 +466,37 @@ def test_a_table_is_a_value_where_an_option_takes_one(tmp_path: Path) -> None:
     shown = {key: value for key, value, *_ in table(spec)}["data.labels"]
     assert shown == "{nucleus = [1, 2], background = 0}"
     assert resolve(found, "fre", parse_set([f"data.labels={shown}"])).spec == spec
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("validation = 1.5", "data.validation = 1.5 cannot be used: it must be a share from 0 to "),
+        ("test = [3]", "data.test = 3 cannot be used: it must be a share from 0 to below 1, or a "),
+        ("labels = { a = 0, b = [0.5] }", "cannot be used: it must be a whole number, a colour"),
+        ("labels = { a = 0 }", "data.labels = {a = 0} cannot be used: name at least two classes"),
+        ("labels = { a = 0, b = 0 }", "cannot be used: 0 stands for two classes"),
+        ("percentiles = [1]", "data.percentiles = 1 cannot be used: it must be two numbers"),
+        (
+            'channel = "red"',
+            "data.channel = red cannot be used: it must be grey, all, or a channel's",
+        ),
+        (
+            "ignore = [true]",
+            "data.ignore = true cannot be used: it must be a whole number, a colour",
+        ),
+    ],
+)
+def test_values_of_several_kinds_are_refused_in_one_sentence(
+    tmp_path: Path, line: str, sentence: str
+) -> None:
+    path = write(tmp_path, f'dataset = "pairs"\n[data]\n{line}\n')
+    with pytest.raises(BadValue) as caught:
+        resolve(find(path), "fre", {})
+    assert sentence in str(caught.value)
+    assert str(caught.value).endswith(f"(in {path})")
+
+
+def test_a_group_alone_is_a_list_of_one(tmp_path: Path) -> None:
+    text = 'dataset = "pairs"\n[data]\nvalidation = "m3"\nlabels = { a = 0, b = 1 }\n'
+    assert resolve(find(write(tmp_path, text)), "fre", {}).spec.data["validation"] == ["m3"]
