@@ -69,8 +69,10 @@ def test_the_same_group_in_two_given_splits(tmp_path: Path, capsys: Captured) ->
             png(folder / word / kind / f"patient{group}_{n:02}.png", pixels)
     images, masks = (f"{{split}}/{kind}/{{group}}_{{id}}.*" for kind in ("images", "masks"))
     assert sorted(refuse(folder, capsys, split="given", images=images, masks=masks)) == [
-        "the group patient3 is in train (2 pictures) and validation (1 picture): put its pictures into one split",
-        "the group patient4 is in validation (2), test (1): put its pictures into one split",
+        "the group patient3 is in train (2 pictures) and validation (1 picture): put its pictures "
+        "into one split",
+        "the group patient4 is in validation (2 pictures) and test (1 picture): put its pictures "
+        "into one split",
     ]
 
 
