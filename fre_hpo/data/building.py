@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -185,18 +186,35 @@ def _read_pair(
     return facts
 
 
-def _facts(page: NDArray[np.generic], labels: NDArray[np.uint8]) -> PageFacts:
-    digest = hashlib.sha256(f"{page.dtype} {page.shape}".encode())
-    digest.update(np.ascontiguousarray(page).data)
+def _facts(page: NDArray[Any], labels: NDArray[np.uint8]) -> PageFacts:
     counts = np.zeros(256, dtype=np.int64)
     for rows in np.array_split(labels, -(-labels.size // 2**22)):
         counts += np.bincount(rows.ravel(), minlength=256)
-    return PageFacts(digest.hexdigest(), bool(page.min() == page.max()), tuple(counts.tolist()))
+    return PageFacts(
+        digest=_digest(_as_8_bits(page)),
+        labels=_digest(labels),
+        constant=bool(page.min() == page.max()),
+        counts=tuple(counts.tolist()),
+    )
 
 
-def _fill(
-    room: Room, page: NDArray[np.generic], labels: NDArray[np.uint8], reading: Reading
-) -> None:
+def _digest(array: NDArray[Any]) -> str:
+    digest = hashlib.sha256(f"{array.dtype} {array.shape}".encode())
+    digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def _as_8_bits(page: NDArray[Any]) -> NDArray[Any]:
+    """A picture of 8 bits that was saved with 16 as it was before, so that it is known again."""
+    if page.dtype != np.uint16:
+        return page
+    for step in (1, 257, 256):  # as they are, or spread over the range
+        if int(page.max()) <= 255 * step and not (page % step).any():
+            return (page // step).astype(np.uint8)
+    return page
+
+
+def _fill(room: Room, page: NDArray[Any], labels: NDArray[np.uint8], reading: Reading) -> None:
     """Normalise and cut a page, (channels, height, width), and its labels, (height, width)."""
     for number, channel in enumerate(page):
         shown = images.normalise(channel, reading.normalise, reading.percentiles, reading.factor)

@@ -10,10 +10,12 @@ from fre_hpo.data.dataset import IGNORED
 
 @dataclass(frozen=True)
 class PageFacts:
-    """What was seen of one picture.  digest: of its pixels as they were stored; constant: whether they
-    all have one value; counts: pixels of each label value, 0 to 255."""
+    """What was seen of one picture.  digest: of its pixels, the same for a copy of more bits; labels:
+    digest of its class indices; constant: whether its pixels all have one value; counts: pixels of each
+    label value, 0 to 255."""
 
     digest: str
+    labels: str
     constant: bool
     counts: tuple[int, ...]
 
@@ -66,11 +68,15 @@ def _absent_elsewhere(classes: Sequence[str], totals: Mapping[str, Sequence[int]
     for split in ("validation", "test"):
         missing = [name for index, name in enumerate(classes) if not totals[split][index]]
         if missing:
-            names = " and ".join(missing)
+            them = "it" if len(missing) == 1 else "them"
+            left = f", and one class alone tells no trial from another: {_OTHERWISE}"
             yield (
-                f"{split} has no pixel of {names}: the mean of the {split} mIoU leaves "
-                f"{'it' if len(missing) == 1 else 'them'} out."
+                f"{split} has no pixel of {' and '.join(missing)}: the mean of the {split} mIoU leaves "
+                f"{them} out{left if len(missing) == len(classes) - 1 else ''}."
             )
+
+
+_OTHERWISE = "divide the pictures otherwise (split_seed, larger shares, or groups by name)"
 
 
 def _in_two_splits(pages: Pages) -> Iterator[str]:
@@ -80,18 +86,19 @@ def _in_two_splits(pages: Pages) -> Iterator[str]:
             there, other = seen.setdefault(facts.digest, (split, name))
             if there != split and not facts.constant:
                 yield (
-                    f"{name} in {split} has the same content as {other} in {there}: leave it in one, or "
-                    "give both one group"
+                    f"{name} in {split} has the same content as {other} in {there}: take one of them "
+                    "away, with its mask"
                 )
 
 
 def _twice_in_a_split(pages: Pages) -> Iterator[str]:
     for split, named in pages.items():
-        seen: dict[str, str] = {}
+        seen: dict[str, tuple[str, str]] = {}
         for name, facts in named:
-            other = seen.setdefault(facts.digest, name)
+            other, labels = seen.setdefault(facts.digest, (name, facts.labels))
             if other != name and not facts.constant:
-                yield f"{name} and {other}, both in {split}, have the same content."
+                also = "" if labels == facts.labels else " but different masks: keep the right one"
+                yield f"{name} and {other}, both in {split}, have the same content{also}."
 
 
 def _constant(pages: Pages) -> Iterator[str]:

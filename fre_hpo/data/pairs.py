@@ -130,7 +130,8 @@ class Options(PictureOptions):
             LabelMap.of(self.labels, self.ignore)
         if self.instances != "no" and (self.labels or self.ignore):
             raise ValueError(
-                f"instances = {self.instances} makes its own classes: leave labels and ignore away"
+                f"instances = {self.instances} makes its own classes: leave labels and ignore away "
+                "(--set data.labels={})"
             )
         if self.folds == 1 or self.fold >= max(self.folds, 1):
             raise ValueError(
@@ -193,7 +194,8 @@ _NEIGHBOURS = (
 )
 _NO_LABELS = (
     "data.labels is empty, so no mask can be read: name the classes there, such as labels = "
-    '{ background = 0, nucleus = 255 }, or set data.instances = "boundary" for one number per cell'
+    '{ background = 0, nucleus = 255 } or { background = "#000000", nucleus = "#00ff00" }, set '
+    'data.instances = "boundary" for one number per cell, or let `fre-hpo data init FOLDER` look'
 )
 
 

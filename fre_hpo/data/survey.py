@@ -20,6 +20,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _THREADS = 4
+_MOST_PADDING = 0.5
 _SHARE = 0.8
 """Of the memory that is left, so much may be filled with pictures."""
 
@@ -78,8 +79,10 @@ def survey(
         problems += _pair_problems(pair)
     headers = {p.pair.image: p.image for p in looked if p.image}
     problems += _mixed_channels(headers) + _without_full_scale(headers, reading)
-    remarks += _mixed_depths(headers)
+    if reading.normalise != "percentile":
+        remarks += _mixed_depths(headers)
     tile = _tile(headers.values(), reading)
+    remarks += _padding(headers.values(), tile[1:], reading)
     too_large = _memory_problem(looked, tile, reading)
     if too_large:
         problems.append(too_large)
@@ -124,8 +127,14 @@ def _pair_problems(pair: Surveyed) -> list[str]:
         return [f"{file} is {sizes[0]} but its mask {its_mask} is {sizes[1]}: give both one size"]
     if image.pages != mask.pages:
         counts = f"has {counted(image.pages, 'page')} but its mask {its_mask} has {mask.pages}"
-        return [f"{file} {counts}: give each picture of the stack its mask"]
+        return [f"{file} {counts}: {_EACH_A_MASK}"]
     return []
+
+
+_EACH_A_MASK = (
+    "give each picture of the stack its mask, or save pages that are channels as one picture of several "
+    "channels"
+)
 
 
 def _mixed_channels(headers: dict[Path, Header]) -> list[str]:
@@ -149,12 +158,17 @@ def _without_full_scale(headers: dict[Path, Header], reading: Reading) -> list[s
     ]
 
 
+_ALIKE = 'set data.normalise = "percentile" to have them alike'
+
+
 def _mixed_depths(headers: dict[Path, Header]) -> list[str]:
     counts = Counter(str(header.dtype) for header in headers.values()).most_common()
     if len(counts) < 2:
         return []
     text = ", ".join(f"{count} of type {dtype}" for dtype, count in counts)
-    return [f"The pictures have several bit depths ({text}), which are normalised differently."]
+    return [
+        f"The pictures have several bit depths ({text}), which are normalised differently: {_ALIKE}."
+    ]
 
 
 def _tile(headers: Iterable[Header], reading: Reading) -> tuple[int, int, int]:
@@ -166,6 +180,19 @@ def _tile(headers: Iterable[Header], reading: Reading) -> tuple[int, int, int]:
         return channels, side, side
     shapes = [reading.shape(header) for header in headers] or [(1, 1)]
     return channels, max(s[0] for s in shapes), max(s[1] for s in shapes)
+
+
+def _padding(headers: Iterable[Header], tile: Shape, reading: Reading) -> list[str]:
+    """Whether more is trained on mirror images than it need be."""
+    shapes = [(reading.shape(h), h.pages) for h in headers]
+    filled = sum(tile[0] * tile[1] * tiling.count(shape, tile) * n for shape, n in shapes)
+    empty = filled - sum(shape[0] * shape[1] * n for shape, n in shapes)
+    if empty <= _MOST_PADDING * filled:
+        return []
+    return [
+        f"{empty / filled:.0%} of the tiles of {images.size(tile)} are padding, which costs time and "
+        "teaches nothing: another data.tile, or 0 for whole pictures, may waste less."
+    ]
 
 
 def _memory_problem(

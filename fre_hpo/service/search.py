@@ -47,6 +47,8 @@ def search(
         placement = _placement(request, machine)
         ledger = _open_or_create(preparation, settings)
         folder = _folder(ledger, settings)
+        for remark in preparation.dataset.remarks:
+            folder.log("data_warning", text=remark)
         observer.say(_placement_sentence(request, placement))
         executor = _executor(request, preparation, placement)
         stack.callback(executor.close)

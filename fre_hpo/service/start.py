@@ -51,6 +51,8 @@ def run(
         return Ended(name, Outcome.COMPLETE, complete, wanted)
     if preparation.inherited:
         observer.say(_inheritance_sentence(preparation))
+    for remark in preparation.dataset.remarks:
+        observer.say(f"Warning: {remark}")
     with held(settings, name) as lock:
         if preparation.exists:
             _take_up(Ledger.open(Connection(settings.storage, create=True), name))

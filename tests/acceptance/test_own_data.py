@@ -112,3 +112,20 @@ def test_what_nobody_can_recognise_is_said_in_one_sentence(desk: Desk, tmp_path:
     _, err = desk.type("data", "init", str(tmp_path / "empty"), code=1)
     assert err.count("\n") == 1
     assert list(desk.folder.iterdir()) == []
+
+
+def test_what_the_check_warns_of_is_warned_of_by_a_start_too(desk: Desk, tmp_path: Path) -> None:
+    lab = tmp_path / "lab"
+    for part in ("images", "masks"):
+        (lab / part).mkdir(parents=True)
+    for number, (picture, classes) in enumerate(labs.cells(6, 48, 48)):
+        labs.save_pair(lab, f"{number}", picture, classes * (number != 4))
+    Path("lab.toml").write_text(
+        f'dataset = "pairs"\n[data]\nfolder = "{lab}"\nsplit = "order"\n'
+        "labels = { background = 0, membrane = 1, nucleus = 2 }\n"
+    )
+    warning = "Warning: validation has no pixel of membrane and nucleus: "
+    for verb in (["data", "check"], ["start", *SMALL, "--dry-run", "--dataset"]):
+        assert warning in desk.type(*verb, "lab.toml")[1]
+    assert warning in desk.type("start", *SMALL, "--dataset", "lab.toml")[1]
+    assert "validation has no pixel of membrane" in desk.type("logs", "lab-fre")[0]

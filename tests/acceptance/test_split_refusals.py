@@ -56,8 +56,8 @@ def test_the_same_content_in_two_splits(again: str, folder: Path, capsys: Captur
             encoding.write(folder / "images" / f"{number:02}.png", pixels[number])
     encoding.write(folder / "images" / name, pixels[3])
     assert refuse(folder, capsys) == [
-        f"{name} in test has the same content as 03.png in train: leave it in one, or give both one "
-        "group"
+        f"{name} in test has the same content as 03.png in train: take one of them away, with "
+        "its mask"
     ]
 
 

@@ -63,8 +63,17 @@ def test_facts_of_a_page() -> None:
     assert not facts.constant
     assert _facts(page.copy(), 0 * labels).digest == facts.digest
     assert _facts(page.reshape(1, 4, 16), labels).digest != facts.digest
-    assert _facts(page.astype(np.uint16), labels).digest != facts.digest
+    assert _facts(page + 1, labels).digest != facts.digest
+    assert _facts(page, 0 * labels).labels != facts.labels
     assert _facts(np.full_like(page, 9), labels).constant
+
+
+@pytest.mark.parametrize("step", [1, 256, 257])
+def test_a_copy_of_more_bits_is_known_again(step: int) -> None:
+    page = np.random.default_rng(0).integers(0, 256, (1, 8, 8)).astype(np.uint8)
+    deep, labels = page.astype(np.uint16) * step, np.zeros((8, 8), dtype=np.uint8)
+    assert _facts(deep, labels).digest == _facts(page, labels).digest
+    assert _facts(deep + 3, labels).digest != _facts(page, labels).digest
 
 
 def test_a_large_page_is_counted_to_the_last_pixel() -> None:

@@ -16,7 +16,8 @@ def facts(digest: str, counts: Sequence[int] = ALL, ignored: int = 0, **more: bo
     every = [0] * 256
     every[: len(counts)] = counts
     every[255] = ignored
-    return PageFacts(digest, more.get("constant", False), tuple(every))
+    labels = digest + "!" * more.get("relabelled", False)
+    return PageFacts(digest, labels, more.get("constant", False), tuple(every))
 
 
 def examined(**splits: Sequence[Named]) -> tuple[list[str], list[str]]:
@@ -77,7 +78,9 @@ def test_a_class_absent_elsewhere_is_left_out_of_the_mean(split: str) -> None:
     ]
     _, remarks = examined(**{split: [("a.png", facts("a", (100, 0, 0)))]})
     assert remarks == [
-        f"{split} has no pixel of membrane and nucleus: the mean of the {split} mIoU leaves them out."
+        f"{split} has no pixel of membrane and nucleus: the mean of the {split} mIoU leaves them out, "
+        "and one class alone tells no trial from another: divide the pictures otherwise (split_seed, "
+        "larger shares, or groups by name)."
     ]
 
 
@@ -88,8 +91,8 @@ def test_one_content_in_two_splits_is_refused_once_for_each_repetition() -> None
         test=[("d.png", facts("x")), ("e.png", facts("y"))],
     )
     assert problems == [
-        f"{name} in {split} has the same content as {other} in train: leave it in one, or give both "
-        "one group"
+        f"{name} in {split} has the same content as {other} in train: take one of them away, with its "
+        "mask"
         for name, split, other in (
             ("c.tif", "validation", "b.png"),
             ("d.png", "test", "a.png"),
@@ -103,6 +106,14 @@ def test_one_content_twice_in_a_split_is_remarked() -> None:
     problems, remarks = examined(train=[("a.png", facts("x")), ("b.png", facts("x"))])
     assert problems == []
     assert remarks == ["b.png and a.png, both in train, have the same content."]
+
+
+def test_one_content_with_two_masks_is_remarked_as_such() -> None:
+    train = [("a.png", facts("a")), ("b.png", facts("a", relabelled=True))]
+    _, remarks = examined(train=train)
+    assert remarks == [
+        "b.png and a.png, both in train, have the same content but different masks: keep the right one."
+    ]
 
 
 def test_blank_pictures_are_remarked_and_may_be_alike() -> None:

@@ -101,7 +101,7 @@ def test_classes_are_needed(folder: Path) -> None:
     assert found[0].startswith(
         "data.labels is empty, so no mask can be read: name the classes there"
     )
-    assert 'or set data.instances = "boundary"' in found[0]
+    assert 'set data.instances = "boundary"' in found[0]
 
 
 # --- the data set -------------------------------------------------------------------------------

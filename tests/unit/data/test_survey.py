@@ -40,7 +40,7 @@ def surveyed(
 
 
 def test_pictures_that_fit_one_another(tmp_path: Path) -> None:
-    pairs = [pair(tmp_path, "a", grey(20, 30)), pair(tmp_path, "b", grey(4, 10, 16))]
+    pairs = [pair(tmp_path, "a", grey(20, 30)), pair(tmp_path, "b", grey(4, 16, 26))]
     found, problems, remarks = surveyed(pairs)
     assert (problems, remarks) == ([], [])
     assert [p.pair for p in found.pairs] == pairs
@@ -80,7 +80,8 @@ def test_sizes_and_pages_are_compared(tmp_path: Path) -> None:
         f"{tmp_path / 'a.tif'} is 20x30 but its mask {tmp_path / 'a_mask.tif'} is 30x20: give both one "
         "size",
         f"{tmp_path / 'c.tif'} has 5 pages but its mask {tmp_path / 'c_mask.tif'} has 4: give each "
-        "picture of the stack its mask",
+        "picture of the stack its mask, or save pages that are channels as one picture of several "
+        "channels",
     ]
 
 
@@ -126,7 +127,7 @@ def test_mixed_depths_are_remarked(tmp_path: Path) -> None:
     assert problems == []
     assert remarks == [
         "The pictures have several bit depths (3 of type uint8, 1 of type uint16), which are "
-        "normalised differently."
+        'normalised differently: set data.normalise = "percentile" to have them alike.'
     ]
 
 
@@ -228,3 +229,12 @@ def test_only_what_is_wrong_with_a_picture_is_noted(tmp_path: Path) -> None:
     assert noted(problems, pictures.look, pair(tmp_path, "b", grey(8, 8)).image) is not None
     with pytest.raises(ZeroDivisionError):
         noted(problems, lambda path: 1 // 0, Path("a"))
+
+
+def test_tiles_that_are_mostly_padding_are_remarked(tmp_path: Path) -> None:
+    pairs = [pair(tmp_path, name, grey(40, 50)) for name in "ab"]
+    _, problems, remarks = surveyed(pairs, Reading(tile=128))
+    assert problems == []
+    (remark,) = remarks
+    assert remark.startswith("88% of the tiles of 128x128 are padding")
+    assert surveyed(pairs, Reading(tile=16))[2] == []
