@@ -34,7 +34,7 @@ def cli() -> None:
     """
 
 
-for verb in (start, list_, status, trials, best, logs, pause, resume, stop, delete, data):
+for verb in (data, start, list_, status, trials, best, logs, pause, resume, stop, delete):
     cli.add_command(verb)
 
 

@@ -185,6 +185,8 @@ def _dry_run(request: Request, settings: Settings) -> int:
     splits = _splits(preparation)
     click.echo()
     print_table(["split", "images", "height", "width"], [[n, *map(Number, s)] for n, s in splits])
+    if preparation.folder:
+        click.echo(f"data: {preparation.folder}")
     for remark in preparation.dataset.remarks:
         click.echo(f"Warning: {remark}", err=True)
     done, wanted = preparation.progress.complete, preparation.progress.wanted

@@ -6,6 +6,8 @@ Nothing here knows a name: groups are places in a list of sizes (numbers of pict
 from collections.abc import Sequence
 from itertools import combinations
 
+from fre_hpo.errors import counted
+
 _FEW = 10
 """So many groups are tried in all combinations."""
 
@@ -69,7 +71,7 @@ def even_blocks(sizes: Sizes, parts: int) -> list[list[int]]:
 def _most(sizes: Sizes, leave: int) -> int:
     """How many groups may be taken at most."""
     if len(sizes) <= leave:
-        raise ValueError(f"{len(sizes)} groups, and {leave} must remain")
+        raise ValueError(f"{counted(len(sizes), 'group')}, and {leave} must remain")
     return len(sizes) - leave
 
 

@@ -2,6 +2,7 @@
 only inside, and whatever hinders is said."""
 
 import os
+import re
 import stat
 from collections.abc import Iterable
 from pathlib import Path
@@ -47,7 +48,8 @@ class Folder:
         return self._folders[place]
 
     def entries(self, place: str) -> tuple[Entry, ...]:
-        """The files and folders at a place, by name; what systems leave behind is passed over."""
+        """The files and folders at a place, by name; what systems leave behind and what `fre-hpo data`
+        writes is passed over."""
         if place not in self._entries:
             self._entries[place] = tuple(self._listing(place))
         return self._entries[place]
@@ -58,7 +60,8 @@ class Folder:
         if not names:
             return "it is empty"
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-        return f"there are {', '.join(names[:_SHOWN])}{more}"
+        be = "is" if len(names) == 1 else "are"
+        return f"there {be} {', '.join(names[:_SHOWN])}{more}"
 
     def may_read(self, place: str) -> bool:
         """Whether a file may be read; where not, that is said."""
@@ -90,7 +93,9 @@ class Folder:
         except OSError as error:
             self._problems.append(_closed(self / place, error))
             return []
-        entries = (self._entry(entry, place) for entry in there if not _is_litter(entry.name))
+        ours = written_by_us(entry.name for entry in there)
+        plain = (entry for entry in there if entry.name not in ours and not _is_litter(entry.name))
+        entries = (self._entry(entry, place) for entry in plain)
         return [entry for entry in entries if entry is not None]
 
     def _entry(self, found: os.DirEntry[str], place: str) -> Entry | None:
@@ -136,6 +141,19 @@ class Folder:
 def is_inside(real: str, folder: str) -> bool:
     """Whether a resolved path lies in a resolved folder or is it."""
     return real == folder or real.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def written_by_us(names: Iterable[str]) -> set[str]:
+    """Of the names in one folder the recipes and their contact sheets: X.toml, and X-check.png beside
+    it, which is what `fre-hpo data check X.toml` writes there."""
+    here = set(names)
+    recipes = {name for name in here if name.endswith(".toml")}
+    return recipes | (here & {_sheet(name.removesuffix(".toml")) for name in recipes})
+
+
+def _sheet(recipe: str) -> str:
+    """The contact sheet's name: of the recipe's, at most 40 plain characters."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", recipe)[:40] + "-check.png"
 
 
 def _is_litter(name: str) -> bool:

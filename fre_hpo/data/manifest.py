@@ -14,17 +14,26 @@ from fre_hpo.data.folder import is_inside
 from fre_hpo.data.pairing import Pair, Pairing, natural_order, shortened
 from fre_hpo.data.table import Row, read_table
 from fre_hpo.data.template import split_of
+from fre_hpo.errors import counted
 
 _LISTED = 8
 
 
 def read_manifest(
-    folder: Path, name: str, *, allow_outside: bool, leave_out_unlabelled: bool, problems: list[str]
+    folder: Path,
+    name: str,
+    *,
+    allow_outside: bool,
+    leave_out_unlabelled: bool,
+    problems: list[str],
+    advice: str = "",
 ) -> Pairing:
     """The pairs that the manifest lists, in natural order of the images, whatever its own order is.
 
     Appends a sentence with the line for each mistake, and goes on; without any pair there is at least
     one problem.
+
+    advice: ends the sentence about an image without mask, and begins with ", or".
     """
     path = folder / name
     if not allow_outside and not is_inside(os.path.realpath(path), os.path.realpath(folder)):
@@ -44,7 +53,9 @@ def read_manifest(
         elif image is not None and not row.mask:
             unlabelled.append(image)
             if not leave_out_unlabelled:
-                found.append(f"{path} names no mask in {row.place}: add it or remove the image")
+                found.append(
+                    f"{path} names no mask in {row.place}: add it or remove the image{advice}"
+                )
     if not pairs and not found:
         found.append(f"{path} lists no image with a mask: add rows with both")
     problems += shortened(found, f"mistakes in {path}: correct these first")
@@ -141,7 +152,7 @@ def _split_problems(path: Path, rows: Sequence[Row]) -> list[str]:
     ]
     silent = [row.place for row in rows if not row.split]
     if silent and len(silent) < len(rows):
-        more = f" and {len(silent) - 1} others" if len(silent) > 1 else ""
+        more = f" and {counted(len(silent) - 1, 'other')}" if len(silent) > 1 else ""
         problems.append(
             f"{path} says no split in {silent[0]}{more}, though it does elsewhere: say it in every row "
             f"or in none"

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from fre_hpo.data.dead_ends import DeadEnd
 from fre_hpo.data.folder import Folder
 from fre_hpo.data.template import Part, Template, Values, split_of
 
@@ -33,8 +34,10 @@ class Match(NamedTuple):
         return PurePosixPath(self.place).name
 
 
-def matches(folder: Folder, template: Template, option: str, problems: list[str]) -> list[Match]:
-    """All files that fit; where there are none, a problem says how far the template led.
+def matches(
+    folder: Folder, template: Template, option: str, problems: list[str], ends: list[DeadEnd]
+) -> list[Match]:
+    """All files that fit; where there are none and no problem says why, the dead end is noted.
 
     option: what the template is called in a recipe.
     """
@@ -45,12 +48,12 @@ def matches(folder: Folder, template: Template, option: str, problems: list[str]
         deeper = [found for place in places for found in _enter(folder, *place, part)]
         if not deeper:
             if len(problems) == noted:
-                problems.append(_no_folder(folder, places[0][0], part, template, option))
+                ends.append(DeadEnd(template.text, option, places[0][0], part))
             return []
         places = deeper
     found = [match for place in places for match in _files(folder, *place, last, problems)]
     if not found and len(problems) == noted:
-        problems.append(_no_file(folder, [place for place, _ in places], template, option))
+        ends.append(DeadEnd(template.text, option, places[0][0], others=len(places) - 1))
     return found
 
 
@@ -102,21 +105,3 @@ def _files(
             problems.append(f"{folder / entry.place} is a folder named like a picture: rename it")
         elif folder.may_read(entry.place):
             yield Match.of(entry.place, found)
-
-
-def _no_folder(folder: Folder, place: str, part: Part, template: Template, option: str) -> str:
-    what = (
-        f"{folder / place / part.text} does not exist"
-        if part.literal
-        else f'{folder / place} has no folder that fits "{part.text}"'
-    )
-    there = folder.contents(place)
-    return f'{what} ({there}): correct the template {option} = "{template.text}" or the folder'
-
-
-def _no_file(folder: Folder, places: Sequence[str], template: Template, option: str) -> str:
-    others = f" nor have {len(places) - 1} folders like it" if len(places) > 1 else ""
-    return (
-        f'{folder / places[0]} has no file that fits {option} = "{template.text}"{others} '
-        f"({folder.contents(places[0])}): put pictures there as PNG or TIFF or correct the template"
-    )

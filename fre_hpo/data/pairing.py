@@ -13,9 +13,18 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
+from fre_hpo.data import dead_ends
+from fre_hpo.data.dead_ends import DeadEnd
 from fre_hpo.data.folder import Folder
 from fre_hpo.data.matching import Key, Match, matches, told_apart, unread
-from fre_hpo.data.template import SPLITS, BadTemplate, Template, check_templates, parse
+from fre_hpo.data.template import (
+    SPLITS,
+    BadTemplate,
+    Template,
+    check_templates,
+    parse_both,
+    star_texts,
+)
 
 __all__ = [
     "SPLITS",
@@ -37,7 +46,8 @@ class Pair:
     """An image file with its mask file."""
 
     id: str
-    """Unique among the pairs: what the placeholders stood for, as in train/m2/03."""
+    """Unique among the pairs: what the placeholders stood for, as in train/m2/03, or WT/1 where a
+    `*` tells pictures apart."""
     image: Path
     mask: Path
     split: str | None = None
@@ -83,18 +93,27 @@ class _Alike:
 
 
 def find_pairs(
-    folder: Path, images: str, masks: str, *, leave_out_unlabelled: bool, problems: list[str]
+    folder: Path,
+    images: str,
+    masks: str,
+    *,
+    leave_out_unlabelled: bool,
+    problems: list[str],
+    advice: str = "",
 ) -> Pairing:
     """Pair the files below the folder that fit the two templates.
 
     Appends a sentence for all that is missing, ambiguous or in the way, and goes on; without any
     pair there is at least one problem.  Raises BadTemplate.
+
+    advice: ends the sentence about an image without mask, and begins with ", or".
     """
-    check_templates(images, masks)
-    image, mask = parse(images), parse(masks)
+    image, mask = parse_both(images, masks)
     top = Folder(folder, problems)
-    all_images = matches(top, image, "images", problems)
-    all_masks = matches(top, mask, "masks", problems)
+    ends: list[DeadEnd] = []
+    all_images = matches(top, image, "images", problems, ends)
+    all_masks = matches(top, mask, "masks", problems, ends)
+    problems += dead_ends.sentences(top, ends)
     image_files, mask_files = map(_sorted, told_apart(all_images, all_masks, image, mask))
     rest = unread(top, [*image_files, *mask_files])
     if not image_files or not mask_files:
@@ -110,7 +129,9 @@ def find_pairs(
     unlabelled = [file for alike in groups if not alike.masks for file in alike.images]
     spare = [file for alike in groups if not alike.images for file in alike.masks]
     if not leave_out_unlabelled:
-        problems += _without_partner(top, unlabelled, mask, mask_files, "images have no mask")
+        problems += _without_partner(
+            top, unlabelled, mask, mask_files, "images have no mask", advice
+        )
         unlabelled = []
     problems += _without_partner(top, spare, image, image_files, "masks have no image")
     problems += [_ambiguous(top, alike) for alike in groups if alike.is_ambiguous]
@@ -128,9 +149,9 @@ def natural_order(name: str) -> tuple[list[int | str], str]:
 
 
 def shortened(sentences: Sequence[str], rest: str) -> list[str]:
-    """The first sentences of many alike, and how many more there are."""
+    """The first sentences of many alike, and how many more there are: two at least."""
     more = len(sentences) - _LISTED
-    return [*sentences[:_LISTED], f"{more} more {rest}"] if more > 0 else list(sentences)
+    return [*sentences[:_LISTED], f"{more} more {rest}"] if more > 1 else list(sentences)
 
 
 def _sorted(files: Sequence[Match]) -> list[Match]:
@@ -177,7 +198,8 @@ def _folded_text(text: str) -> str:
 def _pair(top: Folder, image: Match, mask: Match) -> Pair:
     """The pair's name, split and group are as in the image's name."""
     values = dict(image.key)
-    parts = [values[name] for name in ("split", "group", "id") if name in values]
+    above = [values[name] for name in ("split", "group") if name in values]
+    parts = [*above, *star_texts(image.values), *([values["id"]] if "id" in values else [])]
     return Pair(
         id="/".join(parts) or PurePosixPath(image.place).stem,
         image=top / image.place,
@@ -188,7 +210,12 @@ def _pair(top: Folder, image: Match, mask: Match) -> Pair:
 
 
 def _without_partner(
-    top: Folder, files: Sequence[Match], template: Template, others: Sequence[Match], rest: str
+    top: Folder,
+    files: Sequence[Match],
+    template: Template,
+    others: Sequence[Match],
+    rest: str,
+    advice: str = "",
 ) -> list[str]:
     """A sentence for each file whose partner does not lie there."""
     widths = {len(dict(other.values).get("id", "")) for other in others}
@@ -196,7 +223,7 @@ def _without_partner(
     return shortened(
         [
             f"{top / file.place} has no partner {_expected(file, template, width)}: add that file or "
-            f"remove this one"
+            f"remove this one{advice}"
             for file in files
         ],
         f"{rest}: add them, remove the others, or correct the template",

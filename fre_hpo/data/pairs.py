@@ -174,7 +174,8 @@ def load(folder: Path | None, options: Options) -> Dataset:
     def divided(items: Sequence[Item], problems: list[str]) -> Mapping[str, Sequence[int]]:
         if len(pairing.pairs) == 1 and options.split == "random":
             remarks.append(_NEIGHBOURS)
-        return divide(items, options.rule, problems)
+        ungroup = {"ungroup": _UNGROUP_MANIFEST} if options.manifest else {}
+        return divide(items, options.rule, problems, **ungroup)
 
     return build(
         SOURCE.name,
@@ -197,6 +198,8 @@ _NO_LABELS = (
     '{ background = 0, nucleus = 255 } or { background = "#000000", nucleus = "#00ff00" }, set '
     'data.instances = "boundary" for one number per cell, or let `fre-hpo data init FOLDER` look'
 )
+_OR_LEAVE_OUT = ', or set data.unlabelled = "leave out"'
+_UNGROUP_MANIFEST = "leave the column group out"
 
 
 def _pairing(folder: Path, options: Options, problems: list[str]) -> Pairing:
@@ -208,9 +211,15 @@ def _pairing(folder: Path, options: Options, problems: list[str]) -> Pairing:
             allow_outside=options.allow_outside,
             leave_out_unlabelled=leave_out,
             problems=problems,
+            advice=_OR_LEAVE_OUT,
         )
     return find_pairs(
-        folder, options.images, options.masks, leave_out_unlabelled=leave_out, problems=problems
+        folder,
+        options.images,
+        options.masks,
+        leave_out_unlabelled=leave_out,
+        problems=problems,
+        advice=_OR_LEAVE_OUT,
     )
 
 

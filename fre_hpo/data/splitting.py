@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fre_hpo.data.dealing import even_blocks, even_parts, nearest_subset, nearest_tail
+from fre_hpo.data.shortage import Undivided, too_few
 from fre_hpo.data.template import SPLITS
 from fre_hpo.errors import counted, nearest
 
@@ -54,12 +55,19 @@ class Item:
     split: str | None
 
 
-def divide(items: Sequence[Item], rule: Rule, problems: list[str]) -> dict[str, list[int]]:
+def divide(
+    items: Sequence[Item],
+    rule: Rule,
+    problems: list[str],
+    ungroup: str = "write {id} or * instead of {group}",
+) -> dict[str, list[int]]:
     """Split -> indices into items, ascending; what hinders is appended to problems.
 
     Test is chosen first, validation next, and the rest trains.  Where the pictures say their split,
     only one that nobody is in is taken out of train, and shares are shares of train.  With folds, all
     but test - a given validation included - is cut into parts, and one of them validates.
+
+    ungroup: how a user makes single pictures of groups, for the sentence about too few of these.
     """
     noted = len(problems)
     groups = _groups(items)
@@ -72,7 +80,12 @@ def divide(items: Sequence[Item], rule: Rule, problems: list[str]) -> dict[str, 
     pictures = sum(len(places) for group, places in groups.items() if group not in chosen)
     chosen |= {group: split for split, those in named.items() for group in those}
     if len(problems) == noted:
-        _take_shares(groups, rule, shares, pictures, chosen, problems)
+        rest = [group for group in groups if group not in chosen]
+        if len(rest) < len(shares) + (rule.folds or 1):
+            undivided = _undivided(items, groups, rest)
+            problems.append(too_few(undivided, list(shares), rule.folds, rule.split, ungroup))
+        else:
+            chosen |= _taken(groups, rest, rule, shares, pictures)
     splits: dict[str, list[int]] = {split: [] for split in SPLITS}
     for group, places in groups.items():
         splits[chosen.get(group, "train")] += places
@@ -111,8 +124,8 @@ def _given(
     silent = [item.name for item in items if item.split not in SPLITS]
     if silent:
         problems.append(
-            f"split is given, but {len(silent)} of {len(items)} pictures are in none (the first is "
-            f"{silent[0]}): say train, validation or test for each, or set split to random"
+            f"split is given, but not for {len(silent)} of {counted(len(items), 'picture')} (the first "
+            f"is {silent[0]}): say train, validation or test for each, or set split to random"
         )
     chosen = {}
     for group, places in groups.items():
@@ -223,27 +236,21 @@ def _in_both(named: Mapping[str, Sequence[Group]]) -> list[str]:
     return [f"{name} is named in validation and in test: {_ONE}" for name in both]
 
 
-def _take_shares(
+def _taken(
     groups: Groups,
+    rest: list[Group],
     rule: Rule,
     shares: Mapping[str, float],
     pictures: int,
-    chosen: dict[Group, str],
-    problems: list[str],
-) -> None:
-    """Fill the splits that have a share, and the fold; `pictures` is what shares are shares of."""
+) -> dict[Group, str]:
+    """The groups of the rest that go into splits with a share, or into the fold that validates.
+
+    pictures: what shares are shares of.
+    """
+    chosen: dict[Group, str] = {}
     parts = len(shares) + (rule.folds or 1)
-    rest = [group for group in groups if group not in chosen]
-    if not rest:
-        problems.append(
-            "no picture is left to train on: add pictures or make another split smaller"
-        )
-        return
-    if len(rest) < parts:
-        problems.append(_too_few(groups, rest, shares, rule))
-        return
     if rule.split != "order":
-        rest.sort(key=lambda group: _drawn(rule.seed, group))
+        rest = sorted(rest, key=lambda group: _drawn(rule.seed, group))
     take = nearest_tail if rule.split == "order" else nearest_subset
     for split, share in shares.items():
         parts -= 1
@@ -255,6 +262,7 @@ def _take_shares(
         cut = even_blocks if rule.split == "order" else even_parts
         part = cut([len(groups[group]) for group in rest], rule.folds)[rule.fold]
         chosen |= dict.fromkeys((rest[place] for place in part), "validation")
+    return chosen
 
 
 def _drawn(seed: int, group: Group) -> bytes:
@@ -263,10 +271,10 @@ def _drawn(seed: int, group: Group) -> bytes:
     return hashlib.sha256(f"{seed} {number} {name}".encode(errors="surrogatepass")).digest()
 
 
-def _too_few(groups: Groups, rest: Sequence[Group], shares: Mapping[str, float], rule: Rule) -> str:
-    what = "groups" if any(number < 0 for _, number in groups) else "pictures"
-    wanted = [f"{rule.folds} folds" if rule.folds else "train", *reversed(list(shares))]
-    return (
-        f"{len(rest)} {what} are too few for {' and '.join(wanted)}: each needs one at least, so add "
-        f"{what} or name the groups of fewer splits"
+def _undivided(items: Sequence[Item], groups: Groups, rest: Sequence[Group]) -> Undivided:
+    return Undivided.of(
+        [
+            (name if number < 0 else None, [items[place].name for place in groups[name, number]])
+            for name, number in rest
+        ]
     )

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fre_hpo.data.template import UNSHOWABLE
+from fre_hpo.errors import counted
 
 COLUMNS = {
     "image": "image",
@@ -122,8 +123,9 @@ def _read_csv(path: Path, text: str, table: Table) -> None:
     for place, cells in lines:
         if any(cells[len(names) :]):
             table.problems.append(
-                f"{path} has {len(cells)} cells in {place} but {len(names)} columns: put cells that "
-                f'hold "{delimiter}" into quotation marks'
+                f"{path} has {counted(len(cells), 'cell')} in {place} but "
+                f"{counted(len(names), 'column')}: put cells that hold "
+                f'"{delimiter}" into quotation marks'
             )
         else:
             _add(path, place, columns, cells, table)

@@ -7,9 +7,9 @@ harm, one too small lets near copies into two splits.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import pairwise
+from itertools import count, pairwise
 
 SPLITS = ("train", "validation", "test")
 SPLIT_WORDS = {
@@ -37,6 +37,9 @@ _TOKEN = re.compile(r"(\{[^{}]*\}|\*)")
 _LONGEST_FIRST = "|".join(sorted(SPLIT_WORDS, key=len, reverse=True))
 _PATTERNS = {"{split}": rf"(?i:{_LONGEST_FIRST})", "{group}": ".+?", "{id}": ".+", "*": ".*?"}
 _OPEN = {"{group}", "{id}", "*"}
+_STAR = "star"
+_NUMBERED_STAR = re.compile(rf"\{{{_STAR}[0-9]+\}}")
+"""What a `*` is turned into where it tells pictures apart; nobody can write it in a template."""
 
 Values = tuple[tuple[str, str], ...]
 """What the placeholders stood for, as it was written: (("group", "m2"), ("id", "03"))."""
@@ -51,9 +54,14 @@ class Part:
     """One level of a template: the name of a folder, or of the file."""
 
     text: str
-    """As written, without the `.*` at the end."""
+    """Without the `.*` at the end; a `*` that tells pictures apart has a number."""
     any_ending: bool = False
     """The name goes on with the ending of any picture, which is not part of `{id}`."""
+
+    @property
+    def written(self) -> str:
+        """As people wrote it, for sentences; without the `.*` at the end."""
+        return _NUMBERED_STAR.sub("*", self.text)
 
     @property
     def literal(self) -> bool:
@@ -98,12 +106,21 @@ class Template:
         return frozenset(token[1:-1] for token in tokens if token != "*")
 
     @property
-    def has_star(self) -> bool:
-        """Some text of the names is of no interest, so several files may have the same values."""
-        return any("*" in part.text for part in self.parts)
+    def stars(self) -> int:
+        """How many `*` there are, that of the ending not counted."""
+        return sum(part.written.count("*") for part in self.parts)
+
+    def with_numbered_stars(self) -> "Template":
+        """The same, but what each `*` stands for is among the values."""
+        numbers = count(1)
+        parts = (
+            replace(part, text=re.sub(r"\*", lambda _: f"{{{_STAR}{next(numbers)}}}", part.text))
+            for part in self.parts
+        )
+        return replace(self, parts=tuple(parts))
 
     def filled(self, values: Values) -> str:
-        """The path that belongs to these values, for sentences: a star stays a star."""
+        """The path that belongs to these values, for sentences: a star without value stays one."""
         path = "/".join(part.text + ".*" * part.any_ending for part in self.parts)
         for name, value in values:
             path = path.replace("{" + name + "}", value)
@@ -125,11 +142,45 @@ def parse(text: str) -> Template:
 
 
 def check_templates(images: str, masks: str) -> None:
-    """Raise BadTemplate unless the two can pair images with masks."""
+    """Raise BadTemplate unless the two can pair images with masks.
+
+    A template is a path below the folder, with forward slashes.  An image and a mask are a pair when
+    their placeholders stand for the same text:
+
+    - `{id}` is the picture's name; it may occur twice and is the same text then.
+    - `{group}` is a patient, a section, a movie: what is never divided between splits.
+    - `{split}` is one of the words of SPLIT_WORDS, where the folder itself says who trains.
+    - `*` is any other text, also none.  With equally many in both templates, the first `*` of one is
+      the same text as the first of the other, and so on, and tells pictures apart: of
+      `*/field{id}/dapi.png` and `*/field{id}/mask.png`, WT/field1 and KO/field1 are two pictures.
+      With different numbers, what they stand for is of no interest; so text that differs between an
+      image and its mask is written out in one of the templates at least.
+    - `.*` at the end is the ending of any picture.
+
+    Between `{id}`, `{group}` and `*` stands some text, because nothing else says where one ends.
+    """
+    parse_both(images, masks)
+
+
+def parse_both(images: str, masks: str) -> tuple[Template, Template]:
+    """The two as check_templates has them: equally many `*` have numbers.  Raises BadTemplate."""
     image, mask = parse(images), parse(masks)
+    _check_both(image, mask)
+    if image.stars == mask.stars:
+        return image.with_numbered_stars(), mask.with_numbered_stars()
+    return image, mask
+
+
+def star_texts(values: Values) -> list[str]:
+    """What the numbered `*` stood for, in their order."""
+    return [text for name, text in values if name.startswith(_STAR)]
+
+
+def _check_both(image: Template, mask: Template) -> None:
+    """Files that fit can be told apart and paired."""
     if image.parts == mask.parts:
         raise BadTemplate(
-            f'images and masks are both "{images}", so nothing tells a mask from an image: '
+            f'images and masks are both "{image.text}", so nothing tells a mask from an image: '
             f"let the two differ"
         )
     if image.placeholders != mask.placeholders:
@@ -139,9 +190,9 @@ def check_templates(images: str, masks: str) -> None:
             f"{one} has {{{odd}}} but {other} has not: both need the same placeholders, because "
             f"files are paired by them"
         )
-    if "id" not in image.placeholders and (image.has_star or mask.has_star):
+    if "id" not in image.placeholders and (image.stars or mask.stars):
         raise BadTemplate(
-            f'images = "{images}" and masks = "{masks}" have no {{id}}: write {{id}} where the '
+            f'images = "{image.text}" and masks = "{mask.text}" have no {{id}}: write {{id}} where the '
             f'names of image and mask agree, as in "images/{{id}}.*" and "masks/{{id}}.*"'
         )
 
@@ -207,6 +258,8 @@ def _compiled(text: str, bound: Values) -> re.Pattern[str]:
             pattern += re.escape(known[token])
         elif token in seen:
             pattern += f"(?P={name})"
+        elif _NUMBERED_STAR.fullmatch(token):
+            pattern += f"(?P<{name}>{_PATTERNS['*']})"
         elif token in _PATTERNS and token != "*":
             pattern += f"(?P<{name}>{_PATTERNS[token]})"
             seen.add(token)

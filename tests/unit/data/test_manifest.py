@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+import forms
 from fre_hpo.data import manifest
 from fre_hpo.data.pairing import Pair, Pairing
+from fre_hpo.errors import DataProblems
 
 
 @pytest.fixture
@@ -140,6 +142,58 @@ def test_unlabelled_images_are_left_out_when_asked(folder: Path) -> None:
         "names no mask in line 4: add it or remove the image",
     ]
     assert found.unlabelled == ()
+
+
+def test_the_sentence_about_a_missing_mask_ends_with_the_callers_advice(folder: Path) -> None:
+    (folder / "list.csv").write_text("image,mask\ni/1.png,m/1.png\ni/2.png,\n")
+    problems: list[str] = []
+    manifest.read_manifest(
+        folder,
+        "list.csv",
+        allow_outside=False,
+        leave_out_unlabelled=False,
+        problems=problems,
+        advice=", or sleep",
+    )
+    assert problems == [
+        f"{folder}/list.csv names no mask in line 3: add it or remove the image, or sleep"
+    ]
+
+
+def test_the_advice_of_a_recipe(tmp_path: Path) -> None:
+    """With a manifest it speaks of the columns, with templates of placeholders."""
+    forms.LAYOUTS["images and masks"](tmp_path)
+    (tmp_path / "masks/02.png").unlink()
+    for number in range(3, forms.COUNT):
+        (tmp_path / f"images/{number:02}.png").unlink()
+        (tmp_path / f"masks/{number:02}.png").unlink()
+    rows = ["image,mask,group", "images/00.png,masks/00.png,a", "images/01.png,masks/01.png,b"]
+    (tmp_path / "list.csv").write_text("\n".join([*rows, "images/02.png,,b"]))
+    with pytest.raises(DataProblems) as caught:
+        forms.load(tmp_path, {"manifest": "list.csv"})
+    assert caught.value.problems == [
+        f"{tmp_path}/list.csv names no mask in line 4: add it or remove the image, or set "
+        'data.unlabelled = "leave out"',
+        "2 groups (a, b) cannot fill train, validation and test, and a group is never divided: leave "
+        "the column group out if the pictures of a group are independent, or add a group",
+    ]
+    with pytest.raises(DataProblems) as caught:
+        forms.load(tmp_path, {kind: f"{kind}/0{{group}}.*" for kind in ("images", "masks")})
+    assert caught.value.problems == [
+        f"{tmp_path}/images/02.png has no partner masks/02.png: add that file or remove this one, or "
+        'set data.unlabelled = "leave out"',
+        "2 groups (0, 1) cannot fill train, validation and test, and a group is never divided: write "
+        "{id} or * instead of {group} if the pictures of a group are independent, or add a group",
+    ]
+
+
+@pytest.mark.parametrize(("more", "words"), [(0, ""), (1, " and 1 other"), (2, " and 2 others")])
+def test_rows_without_a_split_are_counted(folder: Path, more: int, words: str) -> None:
+    rows = "".join(f"i/{n}.png,m/{n}.png\n" for n in range(2, 3 + more))
+    _, problems = read(folder, f"image,mask,split\ni/1.png,m/1.png,train\n{rows}")
+    assert problems == [
+        f"says no split in line 3{words}, though it does elsewhere: say it in every row or in none"
+    ]
 
 
 def test_all_mistakes_come_in_one_run_with_their_lines(folder: Path) -> None:

@@ -4,8 +4,11 @@ import subprocess
 import sys
 import unicodedata
 from pathlib import Path
+from tempfile import TemporaryDirectory, mkdtemp
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fre_hpo.data import pairing
 from fre_hpo.data.pairing import BadTemplate, Pair, Pairing, check_templates, natural_order
@@ -69,7 +72,16 @@ FORMS = [
     ),
     ("{id}_raw.*", "{id}.*", [("a_raw.png", "a.png", "a"), ("b_raw.png", "b.tif", "b")]),
     ("stack.tif", "labels.tif", [("stack.tif", "labels.tif", "stack")]),
-    ("images/*_{id}.png", "masks/{id}_*.png", [("images/w1_7.png", "masks/7_cells.png", "7")]),
+    ("images/*_{id}.png", "masks/{id}_cells.png", [("images/w1_7.png", "masks/7_cells.png", "7")]),
+    (
+        "*/field{id}/dapi.png",
+        "*/field{id}/mask.png",
+        [
+            ("KO/field1/dapi.png", "KO/field1/mask.png", "KO/1"),
+            ("WT/field1/dapi.png", "WT/field1/mask.png", "WT/1"),
+            ("WT/field2/dapi.png", "WT/field2/mask.png", "WT/2"),
+        ],
+    ),
     ("{id}/image_{id}.png", "{id}/mask.png", [("p1/image_p1.png", "p1/mask.png", "p1")]),
     ("./i/{id}.*", "m/{id}.*", [("i/a.ome.tif", "m/a.PNG", "a")]),
     ("i/{id}.tif", "m/{id}.tif", [("i/a.TIF", "m/a.tif", "a"), ("i/b.tif", "m/b.Tif", "b")]),
@@ -170,6 +182,45 @@ def test_names_that_agree_exactly_are_pairs_whatever_they_resemble(tmp_path: Pat
     assert len(found.pairs) == 4
 
 
+def test_what_equally_many_stars_stand_for_tells_pictures_apart(tmp_path: Path) -> None:
+    make(tmp_path, "WT/a_1.png", "WT/a_1_m.png", "WT/b_1.png", "WT/b_1_m.png", "KO/a_1.png")
+    make(tmp_path, "ko/a_01_m.tif", "KO/b_2.png", "WT/b_2_m.png", "KO/_3.png", "KO/_3_m.png")
+    found, problems = problems_of(tmp_path, "*/*_{id}.*", "*/*_{id}_m.*")
+    assert [pair.id for pair in found.pairs] == ["KO//3", "KO/a/1", "WT/a/1", "WT/b/1"]
+    assert problems == [
+        "KO/b_2.png has no partner KO/b_2_m.png: add that file or remove this one",
+        "WT/b_2_m.png has no partner WT/b_2.png: add that file or remove this one",
+    ]
+
+
+def test_stars_of_different_number_stand_for_anything(tmp_path: Path) -> None:
+    make(tmp_path, "images/w1_1.png", "images/w2_2.png", "masks/1_a_x.png", "masks/2_b_.png")
+    found = find(tmp_path, "images/*_{id}.*", "masks/{id}_*_*.png")
+    assert [pair.id for pair in found.pairs] == ["1", "2"]
+    make(tmp_path, "images/w2_1.png")
+    _, problems = problems_of(tmp_path, "images/*_{id}.*", "masks/{id}_*_*.png")
+    assert problems == [
+        "images/w1_1.png and images/w2_1.png are images of the same name: keep or rename one"
+    ]
+
+
+@given(
+    st.lists(
+        st.tuples(*[st.text("aB01_é", max_size=3)] * 2, st.text("ab01", min_size=1, max_size=2)),
+        min_size=1,
+        max_size=6,
+        unique=True,
+    )
+)
+def test_every_picture_has_an_id_of_its_own(names: list[tuple[str, str, str]]) -> None:
+    with TemporaryDirectory() as folder:
+        top = Path(folder)
+        make(top, *(f"s{a}/{b}-{c}{end}.png" for a, b, c in names for end in ("", "-m")))
+        found = find(top, "s*/*-{id}.png", "s*/*-{id}-m.png")
+    assert {pair.id for pair in found.pairs} == {f"{a}/{b}/{c}" for a, b, c in names}
+    assert all(f"{p.image.stem}-m.png" == p.mask.name for p in found.pairs)
+
+
 AMBIGUOUS = [
     (
         ["images/a.png", "images/a.tif", "masks/a.png"],
@@ -231,7 +282,7 @@ def test_no_pair_at_all_is_a_problem_even_when_images_may_be_left_out(tmp_path: 
     (tmp_path / "masks/2.png").rename(tmp_path / "masks/1.txt")
     _, problems = problems_of(tmp_path, *SIDE_BY_SIDE, leave_out=True)
     assert problems == [
-        'masks has no file that fits masks = "masks/{id}.*" (there are 1.txt): put pictures there as '
+        'masks has no file that fits masks = "masks/{id}.*" (there is 1.txt): put pictures there as '
         "PNG or TIFF or correct the template"
     ]
 
@@ -241,6 +292,27 @@ def test_no_pair_among_images_that_may_be_left_out_is_still_a_problem(tmp_path: 
     found, problems = problems_of(tmp_path, *SIDE_BY_SIDE, leave_out=True)
     assert problems == ["masks/2.png has no partner images/2.png: add that file or remove this one"]
     assert found.pairs == ()
+
+
+def test_the_sentence_about_an_image_without_mask_ends_with_the_callers_advice(
+    tmp_path: Path,
+) -> None:
+    make(tmp_path, "images/1.png", "images/2.png", "masks/2.png", "masks/3.png")
+    problems: list[str] = []
+    pairing.find_pairs(
+        tmp_path, *SIDE_BY_SIDE, leave_out_unlabelled=False, problems=problems, advice=", or sleep"
+    )
+    assert problems == [
+        f"{tmp_path}/images/1.png has no partner masks/1.png: add that file or remove this one, or sleep",
+        f"{tmp_path}/masks/3.png has no partner images/3.png: add that file or remove this one",
+    ]
+
+
+def test_nothing_is_left_to_count_after_one_sentence_more(tmp_path: Path) -> None:
+    make(tmp_path, "masks/0.png", *(f"images/{n}.png" for n in range(22)))
+    _, problems = problems_of(tmp_path, *SIDE_BY_SIDE)
+    assert len(problems) == 21
+    assert problems[20].startswith("images/21.png has no partner")
 
 
 def test_very_many_sentences_of_one_kind_are_counted(tmp_path: Path) -> None:
@@ -288,6 +360,22 @@ def test_what_systems_leave_behind_is_passed_over_and_the_rest_is_said(tmp_path:
     ]
 
 
+def test_recipes_and_their_contact_sheets_are_passed_over(tmp_path: Path) -> None:
+    make(tmp_path, "a.png", "a_masks.png", "b-check.png", "b-check_masks.png")
+    make(tmp_path, "cells.toml", "cells-check.png", "my cells.toml", "my-cells-check.png")
+    found = find(tmp_path, "{id}.*", "{id}_masks.*")
+    assert [pair.id for pair in found.pairs] == ["a", "b-check"]
+    assert found.unread == ()
+
+
+def test_a_picture_like_a_contact_sheet_counts_without_its_recipe(tmp_path: Path) -> None:
+    make(tmp_path, "a.png", "a_masks.png", "cells-check.png", "cell.toml")
+    _, problems = problems_of(tmp_path, "{id}.*", "{id}_masks.*")
+    assert problems == [
+        "cells-check.png has no partner cells-check_masks.png: add that file or remove this one"
+    ]
+
+
 def test_pictures_that_fit_neither_template_are_said(tmp_path: Path) -> None:
     make(tmp_path, "imagesTr/a_0000.png", "imagesTr/a_0001.png", "labelsTr/a.png")
     found = find(tmp_path, "imagesTr/{id}_0000.*", "labelsTr/{id}.*")
@@ -302,8 +390,8 @@ DEAD_ENDS = [
     ),
     (
         "{split}/{id}.*",
-        'ROOT has no folder that fits "{split}" (there are images/, masks/): correct the template '
-        'images = "{split}/{id}.*" or the folder',
+        'ROOT has no folder that fits "{split}" (there are images/, masks/): correct the '
+        'templates images = "{split}/{id}.*" and masks = "{split}/{id}.*x" or the folder',
     ),
     (
         "images/{id}.dcm",
@@ -327,8 +415,74 @@ def test_a_template_that_leads_nowhere_says_how_far_it_came(
     found, problems = problems_of(tmp_path, images, masks)
     sentence = sentence.replace("LOOK", "give yourself the permission or correct the path")
     assert problems[0].replace(str(tmp_path), "ROOT") == sentence
-    assert len(problems) == (2 if "{split}" in images else 1)
+    assert len(problems) == 1
     assert found.pairs == ()
+
+
+SAME_DEAD_ENDS = [
+    (
+        ["data/images/{id}.*", "data/masks/{id}.*"],
+        'data does not exist (there are dapi/, labels/): correct the templates images = "data/images/'
+        '{id}.*" and masks = "data/masks/{id}.*" or the folder',
+    ),
+    (
+        SIDE_BY_SIDE,
+        "ROOT has no folder images and no folder masks (there are dapi/, labels/): correct the "
+        'templates images = "images/{id}.*" and masks = "masks/{id}.*" or the folder',
+    ),
+    (
+        ["raw/{id}.*", "x*y/{id}.*"],
+        'ROOT has no folder raw and no folder that fits "x*y" (there are dapi/, labels/): correct the '
+        'templates images = "raw/{id}.*" and masks = "x*y/{id}.*" or the folder',
+    ),
+    (
+        ["x*/{id}_i.*", "x*/{id}_m.*"],
+        'ROOT has no folder that fits "x*" (there are dapi/, labels/): correct the templates images = '
+        '"x*/{id}_i.*" and masks = "x*/{id}_m.*" or the folder',
+    ),
+    (
+        ["dapi/{id}_i.*", "dapi/{id}_m.*"],
+        'dapi has no file that fits images = "dapi/{id}_i.*" or masks = "dapi/{id}_m.*" (there is '
+        "1.png): put pictures there as PNG or TIFF or correct the templates",
+    ),
+]
+
+
+@pytest.mark.parametrize(("templates", "sentence"), SAME_DEAD_ENDS)
+def test_both_templates_that_end_alike_are_told_in_one_sentence(
+    tmp_path: Path, templates: list[str], sentence: str
+) -> None:
+    make(tmp_path, "dapi/1.png", "labels/1.png")
+    _, problems = problems_of(tmp_path, *templates)
+    assert [problem.replace(str(tmp_path), "ROOT") for problem in problems] == [sentence]
+
+
+def test_templates_that_end_at_different_places_are_told_apart(tmp_path: Path) -> None:
+    make(tmp_path, "images/1.txt", "labels/1.png")
+    _, problems = problems_of(tmp_path, *SIDE_BY_SIDE)
+    assert [problem.split(" (")[0] for problem in problems] == [
+        'images has no file that fits images = "images/{id}.*"',
+        "masks does not exist",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("folders", "words"),
+    [
+        (1, ""),
+        (2, ", nor has the other folder like it"),
+        (4, ", nor has any of 3 other folders like it"),
+    ],
+)
+def test_folders_without_a_file_that_fits_are_counted(
+    tmp_path: Path, folders: int, words: str
+) -> None:
+    make(tmp_path, "masks/0/1.png", *(f"i/{n}/1.txt" for n in range(folders)))
+    _, problems = problems_of(tmp_path, "i/{group}/{id}.*", "masks/{group}/{id}.*")
+    assert problems == [
+        f'i/0 has no file that fits images = "i/{{group}}/{{id}}.*"{words} (there is 1.txt): put '
+        "pictures there as PNG or TIFF or correct the template"
+    ]
 
 
 def test_a_folder_that_does_not_exist(tmp_path: Path) -> None:
@@ -421,8 +575,6 @@ print("\\n".join(problems))
 
 def test_files_and_folders_that_may_not_be_read_are_told(tmp_path: Path) -> None:
     """In a process without root's rights, because root may read everything."""
-    from tempfile import mkdtemp
-
     folder = make(Path(mkdtemp(dir="/tmp")), "images/a.png", "images/b.png", "masks/b.png")
     try:
         folder.chmod(0o755)
@@ -473,6 +625,8 @@ BAD_TEMPLATES = [
     ("images/{group}{id}.*", "masks/{group}{id}.*", "{group} and {id} side by side"),
     ("images/**/{id}.*", "masks/{id}.*", "* and * side by side"),
     ("images/*{id}.*", "masks/{id}.*", "* and {id} side by side"),
+    ("*/{star1}{id}.*", "*/{star1}{id}_m.*", 'has "{star1}": the placeholders'),
+    ("*/a.png", "*/b.png", "have no {id}"),
     ("images/{id}.*", "masks/{group}_{id}.*", "masks has {group} but images has not"),
     ("{split}/{id}.*", "masks/{id}.*", "images has {split} but masks has not"),
     ("images/*.png", "masks/*.png", "have no {id}"),

@@ -247,8 +247,9 @@ MISUSES = [
     (
         replace(RANDOM, folds=4),
         [
-            "4 groups are too few for 4 folds and test: each needs one at least, so add groups or "
-            "name the groups of fewer splits"
+            "4 groups (g0, g1, g2, g3) cannot fill 4 folds and test, and a group is never divided: set "
+            "data.folds to 3 at most, write {id} or * instead of {group} if the pictures of a group "
+            "are independent, or add a group"
         ],
     ),
     (
@@ -268,8 +269,8 @@ MISUSES = [
     (
         GIVEN,
         [
-            "split is given, but 8 of 8 pictures are in none (the first is g0/0): say train, "
-            "validation or test for each, or set split to random"
+            "split is given, but not for 8 of 8 pictures (the first is g0/0): say train, validation "
+            "or test for each, or set split to random"
         ],
     ),
 ]
@@ -282,11 +283,75 @@ def test_what_cannot_be_done_is_said(rule: Rule, expected: list[str]) -> None:
 
 def test_too_few_pictures_are_told() -> None:
     assert problems_of(single(2), RANDOM) == [
-        "2 pictures are too few for train and validation and test: each needs one at least, so add "
-        "pictures or name the groups of fewer splits"
+        "2 pictures cannot fill train, validation and test: add a picture"
+    ]
+    assert problems_of(single(1), RANDOM) == [
+        "1 picture cannot fill train, validation and test: add 2 pictures"
+    ]
+    assert problems_of(single(3), replace(RANDOM, folds=5)) == [
+        "3 pictures cannot fill 5 folds and test: set data.folds to 2 at most, or add 3 pictures"
     ]
     assert problems_of([], RANDOM) == [
         "no picture is left to train on: add pictures or make another split smaller"
+    ]
+
+
+GROUPS = [
+    (
+        grouped([6, 6]),
+        RANDOM,
+        "2 groups (g0, g1) cannot fill train, validation and test, and a group is never divided: write "
+        "{id} or * instead of {group} if the pictures of a group are independent, or add a group",
+    ),
+    (
+        grouped([6, 6]),
+        replace(ORDER, test=("g1",)),
+        "1 group (g0) cannot fill train and validation, and a group is never divided: write {id} or * "
+        "instead of {group} if the pictures of a group are independent, or add a group",
+    ),
+    (
+        [*grouped([6]), Item("x", None, None)],
+        RANDOM,
+        "1 group (g0) and 1 picture without group cannot fill train, validation and test, and a group "
+        "is never divided: write {id} or * instead of {group} if the pictures of a group are "
+        "independent, or add a group",
+    ),
+    (
+        grouped([1] * 9),
+        replace(RANDOM, folds=20),
+        "9 groups (g0, g1, g2, g3, g4, g5 and 3 more) cannot fill 20 folds and test, and a group is "
+        "never divided: set data.folds to 8 at most, write {id} or * instead of {group} if the "
+        "pictures of a group are independent, or add 12 groups",
+    ),
+]
+
+
+@pytest.mark.parametrize(("items", "rule", "sentence"), GROUPS)
+def test_too_few_groups_are_told_with_a_way_out(
+    items: list[Item], rule: Rule, sentence: str
+) -> None:
+    assert problems_of(items, rule) == [sentence]
+
+
+def test_the_way_out_of_a_group_is_the_callers() -> None:
+    problems: list[str] = []
+    divide(grouped([6, 6]), RANDOM, problems, ungroup="leave the column group out")
+    assert problems == [
+        "2 groups (g0, g1) cannot fill train, validation and test, and a group is never divided: leave "
+        "the column group out if the pictures of a group are independent, or add a group"
+    ]
+
+
+def test_too_few_stacks_are_told() -> None:
+    items = [Item(f"{name}[{page}]", name, "train") for name in ("a.tif", "b.tif") for page in "12"]
+    assert problems_of(items, RANDOM) == [
+        "2 stacks (a.tif, b.tif) cannot fill train, validation and test, and a stack is never divided: "
+        'set data.split = "order", which divides stacks into blocks of neighbouring pages, or add a '
+        "stack"
+    ]
+    assert problems_of(items[:2], GIVEN) == [
+        "1 stack (a.tif) cannot fill train, validation and test, and a stack is never divided: cut "
+        "stacks into several files, or add 2 stacks"
     ]
 
 
