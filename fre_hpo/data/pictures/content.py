@@ -10,18 +10,18 @@ from fre_hpo.data.pictures.error import Flaw, damaged
 
 
 class Content:
-    """An open file of known size; nobody else moves its position."""
+    """An open file of known size."""
 
     def __init__(self, file: BinaryIO, size: int) -> None:
-        self._file = file
+        self.file = file
         self.size = size
 
     def at(self, offset: int, length: int) -> bytes:
         """`length` bytes from `offset`; the file is damaged when it does not hold them all."""
         if offset + length > self.size:
             raise damaged(f"it is cut short: {self.size} of {offset + length} bytes are there")
-        self._file.seek(offset)
-        found = self._file.read(length)
+        self.file.seek(offset)
+        found = self.file.read(length)
         if len(found) < length:
             raise damaged("it became shorter while it was read")
         return found

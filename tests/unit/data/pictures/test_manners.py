@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from containers import every_sample
+from containers import every_sample, grey, tiff
 from fre_hpo.data import pictures
 from fre_hpo.data.pictures import PictureError
+from fre_hpo.data.pictures.audit import strictly
+from fre_hpo.data.pictures.error import Flaw
 
 REPOSITORY = Path(__file__).resolve().parents[4]
 
@@ -55,6 +57,45 @@ def test_threads_do_not_disturb_each_other(tmp_path: Path) -> None:
     assert threading.active_count() < 20
 
 
+def test_complaints_of_tifffile_are_damage_and_go_to_nobody(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with pytest.raises(Flaw, match=r"cannot be read \(invalid page offset 7\)"), strictly():
+        logging.getLogger("tifffile").error("<tifffile.TiffPages @8> invalid page offset 7")
+    assert caplog.records == []
+
+
+def test_complaints_in_another_thread_are_not_ours(caplog: pytest.LogCaptureFixture) -> None:
+    def complain() -> None:
+        logging.getLogger("tifffile").error("corrupted")
+
+    with strictly():
+        thread = threading.Thread(target=complain)
+        thread.start()
+        thread.join()
+    assert [record.getMessage() for record in caplog.records] == ["corrupted"]
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        (306, 2, 0, b"\x81\x8d\x90\x9d", True),
+        (315, 2, 0, b"\x81\x8d\x90\x9d", True),
+        (65000, 2, 0, b"\x81\x8d\x90\x9d", True),
+        (296, 3, 1, 9, True),
+        (42113, 2, 0, b"-9999", True),
+    ],
+    ids=["date", "artist", "private", "unit", "nodata"],
+)
+def test_complaints_of_what_decides_nothing_are_no_damage(
+    tmp_path: Path, tag: tuple[object, ...]
+) -> None:
+    content = tiff(grey()[0, 0], metadata=None, extratags=[tag], resolutionunit=None)
+    path = tmp_path / "a.tif"
+    path.write_bytes(content)
+    np.testing.assert_array_equal(pictures.read_image(path), grey())
+
+
 def test_nothing_global_is_changed(tmp_path: Path) -> None:
     def state() -> tuple[object, ...]:
         return (
@@ -63,6 +104,7 @@ def test_nothing_global_is_changed(tmp_path: Path) -> None:
             Image.MAX_IMAGE_PIXELS,
             ImageFile.LOAD_TRUNCATED_IMAGES,
             [list(logging.getLogger(name).handlers) for name in (None, "tifffile", "PIL")],
+            list(logging.getLogger("tifffile").filters),
         )
 
     before = state()

@@ -1,6 +1,7 @@
 """Pages and channels of multi-page TIFF: ImageJ, OME, tifffile's own remark, and plain ones."""
 
 import io
+import logging
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -136,9 +137,9 @@ def changed(content: bytes, before: bytes, after: bytes) -> bytes:
     [
         (b"images=6", b"images=7", "7 images, but 2 channels, 3 slices and 1 frames"),
         (b"channels=2", b"channels=3", "6 images, but 3 channels, 3 slices"),
-        (b"images=6", b"images=x", "counts 'x' pictures"),
+        (b"images=6", b"images=x", "says x images, but 2 channels"),
         (b"images=6\nchannels=2\nslices=3", b"images=8\nchannels=2\nslices=4", "6 of the 8 pages"),
-        (b"ImageJ=1", b"\x00mageJ=1", "does not end where it says"),
+        (b"ImageJ=1", b"\x00mageJ=1", "ImageJ description lacks its beginning"),
     ],
 )
 def test_imagej_counts_that_are_wrong(
@@ -154,14 +155,14 @@ def test_imagej_counts_that_are_wrong(
 @pytest.mark.parametrize(
     ("before", "after", "sentence"),
     [
-        (b'SizeZ="3"', b'SizeZ="4"', "says 8 pages, but 6 are there"),
-        (b'SizeX="37"', b'SizeX="38"', "says 22x38 pixels"),
+        (b'SizeZ="3"', b'SizeZ="4"', "names 8 pages, but 6 are there"),
+        (b'SizeX="37"', b'SizeX="38"', r"description \(ome\) is broken or of another picture"),
         (b'Type="uint8"', b'Type="int16"', "says 'int16', but its pixels are uint8"),
-        (b'SizeC="2"', b'SizeC="0"', "counts '0' pictures"),
-        (b"<Pixels ", b"<Pixelz ", "OME description is broken"),
+        (b'SizeC="2"', b'SizeC="0"', r"description \(ome\) is broken or of another picture"),
+        (b"<Pixels ", b"<Pixelz ", r"description \(ome\) is broken"),
         (b'PlaneCount="6"', b'PlaneCount="5"', "does not name each page once"),
         (b'IFD="0"', b'IFD="1"', "does not name each page once"),
-        (b'"XYCZT"', b'"XYCZZ"', "names no order"),
+        (b'"XYCZT"', b'"XYCZZ"', "names 18 pages, but 6 are there"),
     ],
 )
 def test_ome_counts_that_are_wrong(
@@ -172,6 +173,29 @@ def test_ome_counts_that_are_wrong(
     path = put(tmp_path, changed(content, before, after))
     with pytest.raises(PictureError, match=sentence):
         pictures.look(path)
+
+
+def test_axes_without_a_name(tmp_path: Path) -> None:
+    """Otherwise channels would be taken for pages."""
+    pixels, _ = drawn("ZCYX", (3, 2))
+    content = changed(tiff(pixels, metadata={"axes": "ZCYX"}), b'"axes"', b'"axis"')
+    with pytest.raises(PictureError, match="has axes without a name"):
+        pictures.look(put(tmp_path, content))
+
+
+def test_a_description_of_ones_own_beside_that_of_tifffile(tmp_path: Path) -> None:
+    pixels, image = drawn("ZCYX", (3, 2))
+    content = tiff(pixels, description="labels by hand", metadata={"axes": "ZCYX"})
+    np.testing.assert_array_equal(pictures.read_image(put(tmp_path, content), "all"), image)
+
+
+def test_one_directory_for_several_series(tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    with tifffile.TiffWriter(stream) as writer:
+        for _ in range(2):
+            writer.write(grey(channels=2)[0], photometric="minisblack", metadata={"axes": "CYX"})
+    with pytest.raises(PictureError, match="holds 2 images of its own"):
+        pictures.look(put(tmp_path, stream.getvalue()))
 
 
 def ome(body: str, pages: int = 2) -> bytes:
@@ -230,6 +254,19 @@ def test_a_stack_cut_short_anywhere_is_refused(
             if not np.array_equal(pictures.read_image(path), grey("u2", pages=3)):
                 silent.append(length)
     assert silent == []
+
+
+def test_a_stack_cut_short_is_refused_without_a_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody's logging.config may have switched tifffile's off."""
+    monkeypatch.setattr(logging.getLogger("tifffile"), "disabled", True)
+    for options in ({"metadata": None}, {"ome": True}, {"compression": "lzw"}):
+        content = tiff(grey(pages=3)[:, 0], **options)
+        with tifffile.TiffFile(io.BytesIO(content)) as file:
+            cut = file.pages[1].offset
+        with pytest.raises(PictureError, match="cut short"):
+            pictures.look(put(tmp_path, content[:cut]))
 
 
 def test_pages_of_unlike_size_are_refused(tmp_path: Path) -> None:
