@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from fre_hpo.data.pictures.error import Flaw
 from fre_hpo.data.pictures.picture import Header, Picture, Pixels
+from fre_hpo.errors import counted
 
 Channel = Literal["grey", "all"] | int
 """One grey value for each pixel, all channels, or the channel of that number, counted from 1."""
@@ -14,6 +15,7 @@ Channel = Literal["grey", "all"] | int
 _LUMINANCE = (299, 587, 114)
 """Thousandths of red, green and blue: ITU-R BT.601, as in Pillow's own conversion."""
 
+_LOSSY = {"TIFF": "JPEG inside TIFF"}
 _AS_PNG = "save it again as PNG or TIFF with whole numbers"
 
 
@@ -24,7 +26,9 @@ def image(picture: Picture, channel: Channel) -> Pixels:
         pixels = picture.displayed(None)
     elif channel != "grey":
         if not 1 <= channel <= header.channels:
-            raise Flaw(f"has no channel {channel}", f"set data.channel to 1 to {header.channels}")
+            few = counted(header.channels, "channel")
+            known = "grey" if header.channels == 1 else f"1 to {header.channels}"
+            raise Flaw(f"has {few} and no channel {channel}", f"set data.channel to {known}")
         pixels = picture.displayed(channel - 1)
     elif header.rgb:
         pixels = _luminance(picture.displayed(None))
@@ -33,7 +37,7 @@ def image(picture: Picture, channel: Channel) -> Pixels:
     else:
         raise Flaw(
             f"has {header.channels} channels",
-            f"say which one shows the cells: data.channel = 1 to {header.channels}",
+            f"set data.channel to the one that shows the cells, 1 to {header.channels}",
         )
     _check_finite(pixels)
     return pixels
@@ -74,15 +78,15 @@ def numbers(picture: Picture) -> NDArray[Any]:
         raise Flaw(f"has {header.channels} channels", "save the mask with one")
     stored = picture.stored(None)
     if stored.dtype.kind == "f":
-        raise Flaw(f"holds fractions ({stored.dtype})", f"a mask has whole numbers: {_AS_PNG}")
+        raise Flaw(f"holds fractions ({stored.dtype}) where a mask has whole numbers", _AS_PNG)
     _check_grey(stored)
     values = stored[:, 0]
     if values.dtype.kind == "i":
         negative = np.count_nonzero(values < 0)
         if negative:
             raise Flaw(
-                f"has {negative} negative numbers, the least {values.min()}",
-                "a mask has numbers from 0 on: save it as 8 or 16 bit",
+                f"has {counted(int(negative), 'negative number')}, the least {values.min()}",
+                "save the mask with numbers from 0 on, 8 or 16 bit",
             )
         values = values.astype(f"u{values.itemsize}")
     return np.ascontiguousarray(values)
@@ -92,7 +96,7 @@ def _check_exact(header: Header) -> None:
     """A mask whose pixels are not the ones that were saved is none."""
     if header.lossy:
         raise Flaw(
-            f"is stored with loss ({header.format}), which blurs the labels",
+            f"is stored with loss ({_LOSSY.get(header.format, header.format)}), which blurs the labels",
             "export the mask again as PNG or as TIFF without JPEG",
         )
 
@@ -114,7 +118,10 @@ def colours(picture: Picture) -> NDArray[np.uint8]:
     header = picture.header
     _check_exact(header)
     if header.dtype != np.uint8:
-        raise Flaw(f"has {header.dtype} numbers and no colours", "name numbers in data.labels")
+        raise Flaw(
+            f"has {header.dtype} numbers and no colours",
+            "save the mask as RGB of 8 bits, or name numbers in data.labels",
+        )
     if not header.rgb and header.channels > 1:
         raise Flaw(f"has {header.channels} channels", "save the mask as RGB")
     pixels = picture.displayed(None)

@@ -9,11 +9,11 @@ from fre_hpo.data.pictures.error import Flaw, damaged
 from fre_hpo.data.pictures.picture import Picture
 
 _HEAD = 4096
+_LFS = b"version https://git-lfs"
 _PNM = re.compile(rb"P[1-6][\s#]")
 
 # What else lies in people's folders: offset, bytes, name.
 _OTHERS: tuple[tuple[int, bytes, str], ...] = (
-    (0, b"version https://git-lfs", "a git-lfs pointer: fetch the file itself with git lfs pull"),
     (128, b"DICM", "DICOM"),
     (344, b"n+1\x00", "NIfTI"),
     (344, b"ni1\x00", "NIfTI"),
@@ -89,6 +89,8 @@ def _stranger(head: bytes) -> Flaw:
     """What to say of a file that is no picture."""
     if not head.strip(b"\x00"):
         return damaged(f"its first {len(head)} bytes are all zero")
+    if head.startswith(_LFS):
+        return Flaw("is a git-lfs pointer and not the picture", "fetch that with git lfs pull")
     name = _name(head)
     if name is None and _is_text(head):
         return Flaw("is a text file", "put the picture itself there")

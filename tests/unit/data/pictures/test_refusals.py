@@ -75,9 +75,6 @@ OTHERS = {
     "HEIC, AVIF or a film": b"\x00\x00\x00\x1cftypavif",
     "a Photoshop document": b"8BPS\x00\x01",
     "MRC": bytes(208) + b"MAP " + bytes(8),
-    "a git-lfs pointer: fetch the file itself with git lfs pull": (
-        b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n"
-    ),
 }
 
 
@@ -100,6 +97,10 @@ def test_other_formats_are_told_by_their_name(tmp_path: Path, name: str, ending:
         ("schöne Bilder".encode() * 500, "is a text file: put the picture itself there"),
         ("Bilder".encode("utf-16"), "is a text file: put the picture itself there"),
         (b"\xff\xfe\xfd\x00\x01", "is a text file: put the picture itself there"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n",
+            "is a git-lfs pointer and not the picture: fetch that with git lfs pull",
+        ),
         (b"\x01\x02\x03\x04", "is no picture that can be read: save it as PNG or TIFF"),
         (bytes(500), "cannot be read (its first 500 bytes are all zero): put an intact file there"),
     ],
@@ -231,7 +232,7 @@ def test_masks_with_loss_are_refused_whatever_their_ending(tmp_path: Path, conte
     path = put(tmp_path, content, "mask.png")
     for read in (pictures.read_numbers, pictures.read_colours):
         assert re.match(
-            r"is stored with loss \((JPEG|WEBP|TIFF)\), which blurs the labels: export the mask again",
+            r"is stored with loss \((JPEG|WEBP|JPEG inside TIFF)\), which blurs the labels: export ",
             sentence(read, path),
         )
 

@@ -115,11 +115,12 @@ def test_grey_of_several_channels_asks_which(tmp_path: Path) -> None:
     with pytest.raises(PictureError) as caught:
         pictures.read_image(path)
     assert str(caught.value) == (
-        f"{path} has 2 channels: say which one shows the cells: data.channel = 1 to 2"
+        f"{path} has 2 channels: set data.channel to the one that shows the cells, 1 to 2"
     )
     for number in (0, 3, -1):
         with pytest.raises(
-            PictureError, match=f"has no channel {number}: set data.channel to 1 to 2"
+            PictureError,
+            match=f"has 2 channels and no channel {number}: set data.channel to 1 to 2",
         ):
             pictures.read_image(path, number)
     with pytest.raises(PictureError, match="has 2 channels: save the mask with one"):
