@@ -5,6 +5,7 @@ from collections import Counter
 
 from fre_hpo.data.guessing import folders
 from fre_hpo.data.guessing.listing import Layout, Listing, fit, join, stem
+from fre_hpo.errors import counted
 
 
 def nnunet(listing: Listing) -> Layout | None:
@@ -19,8 +20,17 @@ def nnunet(listing: Listing) -> Layout | None:
         images = join(above, f"images{part}/{{id}}_{first}.*")
         masks = join(above, f"labels{part}/{{id}}.*")
         if (found := fit(listing, images, masks)).pairs:
-            return Layout("nnU-Net", images, masks, found, notes=_channel_notes(channels, first))
+            notes = _channel_notes(channels, first)
+            told = _within(listing, above, "(images|labels)(Tr|Ts)")
+            return Layout("nnU-Net", images, masks, found, notes=notes, told=told)
     return None
+
+
+def _within(listing: Listing, above: str, pattern: str) -> frozenset[str]:
+    """The pictures of all folders that belong to a convention."""
+    whole = re.compile(re.escape(join(above, "")) + pattern)
+    places = [folder for folder in listing.folders if whole.fullmatch(folder)]
+    return frozenset(join(place, name) for place in places for name in listing.pictures(place))
 
 
 def _channel_notes(channels: Counter[str], first: str) -> tuple[str, ...]:
@@ -56,7 +66,7 @@ def cell_tracking(listing: Listing) -> Layout | None:
         if others:
             doubts = (
                 f"Movie {others} is not used: {len(movies)} movies are too few for three splits, so "
-                f"the {count} labelled frames of movie {movie} are divided in their order",
+                f"{counted(count, 'labelled frame')} of movie {movie} alone are divided in their order",
             )
     return Layout(
         "Cell Tracking Challenge",
@@ -65,6 +75,7 @@ def cell_tracking(listing: Listing) -> Layout | None:
         fit(listing, images, masks),
         options,
         doubts=doubts,
+        told=_within(listing, above, "[0-9]+(_(GT|ST)/.*)?"),
     )
 
 

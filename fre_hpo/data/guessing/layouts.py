@@ -32,6 +32,7 @@ from fre_hpo.data.guessing.names import (
     within,
     words,
 )
+from fre_hpo.data.guessing.per_picture import folder_per_picture
 from fre_hpo.errors import counted
 
 Variety = Callable[[str], int]
@@ -49,13 +50,24 @@ def recognise(listing: Listing, variety: Variety) -> Layout | None:
     found = list(_facing(listing))
     if not any(_is_whole(layout.fit) for layout in found):
         found += _one_folder(listing, variety)
+        found += folder_per_picture(listing)
     found = found or list(_stacks(listing)) or list(_unnamed(listing, variety))
     found = [layout for layout in found if layout.fit.pairs]
     if not found:
         return None
-    best = max(found, key=lambda layout: len(layout.fit.pairs))  # of equals the first
+    most = max(len(layout.fit.pairs) for layout in found)
+    best = _plausible([layout for layout in found if len(layout.fit.pairs) == most], variety)
     best = _single(listing, _closer(listing, best))
     return _enough_groups(listing, _with_others(best, found))
+
+
+def _plausible(layouts: list[Layout], variety: Variety) -> Layout:
+    """Of layouts that pair equally many the first; in one folder, where outlines or second masks could
+    be taken for pictures, the first of which the pictures vary more than the masks."""
+    if layouts[0].form != _ONE_FOLDER:
+        return layouts[0]
+    real = (layout for layout in layouts if _is_turned(layout.fit.turned(), variety))
+    return next(real, layouts[0])
 
 
 def _is_whole(found: Fit) -> bool:
@@ -169,8 +181,10 @@ def _closer(listing: Listing, layout: Layout) -> Layout:
     images = layout.images.removesuffix(".*") + endings.pop()
     found = fit(listing, images, layout.masks)
     rest = counted(len(layout.fit.unlabelled), "file")
-    note = f"{rest} {', '.join(sorted(others))} beside them belong to no pair"
-    return replace(layout, images=images, fit=found, notes=(*layout.notes, note))
+    verb = "belongs" if len(layout.fit.unlabelled) == 1 else "belong"
+    note = f"{rest} beside them ({', '.join(sorted(others))}) {verb} to no pair"
+    told = layout.told | set(layout.fit.unlabelled)
+    return replace(layout, images=images, fit=found, notes=(*layout.notes, note), told=told)
 
 
 def _ending(path: str) -> str:
@@ -190,29 +204,33 @@ def _single(listing: Listing, layout: Layout) -> Layout:
 
 def _with_others(layout: Layout, found: list[Layout]) -> Layout:
     """Say which other folders of masks would fit."""
+    others = [
+        other for other in found if other.images == layout.images and other.masks != layout.masks
+    ]
     doubts = [
-        f"Masks for the same pictures lie in {PurePosixPath(other.masks).parent}, too: change "
-        f'data.masks to "{other.masks}" if you mean those'
-        for other in found
-        if other.images == layout.images and other.masks != layout.masks
-    ][:2]
-    return replace(layout, doubts=(*layout.doubts, *doubts))
+        f'There are other masks for the same pictures: change data.masks to "{other.masks}" if you '
+        "mean those"
+        for other in others[:2]
+    ]
+    told = layout.told.union(mask for other in others[:2] for _, mask in other.fit.pairs)
+    return replace(layout, doubts=(*layout.doubts, *doubts), told=told)
 
 
 def _enough_groups(listing: Listing, layout: Layout) -> Layout:
-    """Folders too few to be groups are taken as one, where their files have names of their own."""
+    """Groups too few for three splits are none: the pictures are divided one by one."""
     groups = layout.fit.distinct("group")
     if not groups or len(groups) >= FEWEST - 1:
         return layout
-    both = [text.replace("{group}", "*") for text in (layout.images, layout.masks)]
-    found = fit(listing, *both)
-    few = f"There are only {len(groups)} groups ({', '.join(sorted(groups))}), and three splits need three"
-    if "{id}" in layout.images and sorted(found.pairs) == sorted(layout.fit.pairs):
-        doubt = (
-            f"{few}: they are taken as one, and pictures of one group lie on both sides of a split"
-        )
-        return replace(
-            layout, images=both[0], masks=both[1], fit=found, doubts=(*layout.doubts, doubt)
-        )
-    doubt = f"{few}: give the files names of their own and put them into one folder, or add a group"
-    return replace(layout, doubts=(*layout.doubts, doubt))
+    free = "*" if "{id}" in layout.images else "{id}"
+    images, masks = (text.replace("{group}", free) for text in (layout.images, layout.masks))
+    found = fit(listing, images, masks)
+    count, verb = counted(len(groups), "group"), "is" if len(groups) == 1 else "are"
+    few = f"There {verb} only {count} ({', '.join(sorted(groups))}), and three splits need three"
+    if sorted(found.pairs) != sorted(layout.fit.pairs):
+        doubt = f"{few}: write {{id}} or * instead of {{group}}, or add groups"
+        return replace(layout, doubts=(*layout.doubts, doubt))
+    doubt = (
+        f"{few}: every picture is divided by itself, so that one group lies on both sides of a split; "
+        "if these are animals or patients, add more of them and run this again"
+    )
+    return replace(layout, images=images, masks=masks, fit=found, doubts=(*layout.doubts, doubt))

@@ -4,9 +4,10 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from fre_hpo.data.folder import written_by_us
 from fre_hpo.data.pairing import natural_order
 from fre_hpo.data.template import (
     SPLIT_WORDS,
@@ -15,8 +16,9 @@ from fre_hpo.data.template import (
     Template,
     Values,
     is_picture_name,
-    parse,
+    parse_both,
 )
+from fre_hpo.errors import counted
 
 _SKIPPED = {"__MACOSX", "Thumbs.db", "desktop.ini"}
 _DEEPEST = 6
@@ -30,16 +32,16 @@ class Listing:
 
     @classmethod
     def of(cls, folder: Path) -> "Listing":
-        """Hidden files, what macOS and Windows leave behind, and links to folders are passed over."""
+        """Hidden files, what macOS and Windows leave behind, our own recipes with their contact sheets,
+        and links to folders are passed over."""
         found: dict[str, list[str]] = {}
         for place, folders, names in os.walk(folder):
             relative = Path(place).relative_to(folder).as_posix()
             folders[:] = sorted(name for name in folders if _is_plain(name))
             if relative.count("/") >= _DEEPEST:
                 folders.clear()
-            found["" if relative == "." else relative] = sorted(
-                filter(_is_plain, names), key=natural_order
-            )
+            plain = set(filter(_is_plain, names)) - written_by_us(names)
+            found["" if relative == "." else relative] = sorted(plain, key=natural_order)
         return cls(found)
 
     def pictures(self, folder: str) -> list[str]:
@@ -51,6 +53,12 @@ class Listing:
         """The folders that hold pictures."""
         return [folder for folder in sorted(self.files) if self.pictures(folder)]
 
+    @property
+    def every_picture(self) -> list[str]:
+        """All pictures by their relative paths, in natural order of the folders."""
+        places = sorted(self.files, key=natural_order)
+        return [join(place, name) for place in places for name in self.pictures(place)]
+
     def summary(self, longest: int = 6) -> str:
         """Endings and counts per folder, for a sentence."""
         lines = []
@@ -60,7 +68,8 @@ class Listing:
             if names:
                 lines.append(f"{folder or '.'}: {listed}")
         if len(lines) > longest:
-            lines[longest - 1 :] = [f"and {len(lines) - longest + 1} more folders"]
+            more = counted(len(lines) - longest + 1, "more folder")
+            lines[longest - 1 :] = [f"and {more}"]
         return readable("; ".join(lines)) or "nothing"
 
 
@@ -77,6 +86,11 @@ def _ending(name: str) -> str:
 def readable(text: str) -> str:
     """A text for people: names of files may hold line breaks, or no UTF-8."""
     return re.sub(r"[\x00-\x1f\x7f\ud800-\udfff]", "?", text)
+
+
+def from_the_root(folder: Path) -> Path:
+    """A path from the root without "..", which no reader wants to work out; others as they are."""
+    return folder.resolve() if folder.is_absolute() and ".." in folder.parts else folder
 
 
 def join(folder: str, name: str) -> str:
@@ -100,6 +114,10 @@ class Fit:
     values: tuple[Mapping[str, str], ...]
     """For each pair what its placeholders stood for."""
 
+    def turned(self) -> "Fit":
+        """Masks for pictures."""
+        return replace(self, pairs=tuple((mask, image) for image, mask in self.pairs))
+
     def distinct(self, placeholder: str) -> Counter[str]:
         """The texts that a placeholder stood for, with the number of pairs."""
         return Counter(values[placeholder] for values in self.values if placeholder in values)
@@ -111,10 +129,10 @@ def fit(listing: Listing, images: str, masks: str) -> Fit:
     Names that no template can hold, such as those with a brace, are no pairs.
     """
     try:
-        mask_files = _matches(listing, parse(masks))
-        image_files = _matches(listing, parse(images))
+        image, mask = parse_both(images, masks)
     except BadTemplate:
         return Fit((), (), (), ())
+    image_files, mask_files = _matches(listing, image), _matches(listing, mask)
     taken = {path for path, _ in mask_files}
     partners = {_key(values): path for path, values in mask_files}
     rows = [(path, values, _key(values)) for path, values in image_files if path not in taken]
@@ -167,7 +185,8 @@ class Layout:
     """A way in which pictures and masks lie there, and what was noticed about it.
 
     form: what it was recognised as.  options: what the form says of other keys of [data].  notes,
-    doubts: clauses and sentences for people.
+    doubts: clauses and sentences for people.  told: pictures that these tell of or the form knows,
+    though no template reads them.
     """
 
     form: str
@@ -178,6 +197,7 @@ class Layout:
     notes: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     manifest: str = ""
+    told: frozenset[str] = frozenset()
 
     @property
     def named_for_cells(self) -> bool:

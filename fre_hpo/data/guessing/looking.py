@@ -8,14 +8,28 @@ from typing import Any
 from fre_hpo.data.guessing import options
 from fre_hpo.data.guessing import seen as pictures_seen
 from fre_hpo.data.guessing.conventions import mask_per_object
-from fre_hpo.data.guessing.doubts import file_doubts, group_doubts, misnamed_files
-from fre_hpo.data.guessing.groups import FEWEST, Groups, find_groups
+from fre_hpo.data.guessing.doubts import file_doubts, group_doubts, smoothed_doubts
+from fre_hpo.data.guessing.groups import Groups, find_groups
 from fre_hpo.data.guessing.layouts import recognise
-from fre_hpo.data.guessing.listing import Fit, Layout, Listing, fit, readable
+from fre_hpo.data.guessing.leftover import (
+    left_over_doubt,
+    several_masks,
+    several_masks_problem,
+    too_much_left,
+)
+from fre_hpo.data.guessing.listing import (
+    Fit,
+    Layout,
+    Listing,
+    fit,
+    from_the_root,
+    readable,
+)
 from fre_hpo.data.guessing.manifests import class_names, manifest
 from fre_hpo.data.guessing.meaning import Meaning, interpret
 from fre_hpo.data.guessing.seen import Choice, Seen
 from fre_hpo.data.guessing.tally import Tallies, count_masks
+from fre_hpo.data.guessing.tiles import choose_tile
 from fre_hpo.data.template import split_of
 from fre_hpo.errors import DataProblems, counted
 
@@ -44,6 +58,7 @@ def guess(folder: Path) -> Guess:
     """
     if not folder.is_dir():
         raise DataProblems([f"{folder} is no folder: name the one that holds images and masks"])
+    folder = from_the_root(folder)
     listing = Listing.of(folder)
     if objects := mask_per_object(listing):
         advice = "merge them into one mask with a number for each object"
@@ -51,14 +66,23 @@ def guess(folder: Path) -> Guess:
     layout = _recognised(folder, listing)
     layout, groups = _grouped(listing, layout)
     seen = pictures_seen.look_at([folder / image for image, _ in layout.fit.pairs])
-    layout = _by_stack(layout, seen, listing)
     if not seen.headers:
         raise DataProblems([f"No picture in {folder} can be read; {seen.broken[0]}"])
+    if problem := too_much_left(listing, layout, max(len(layout.fit.pairs), seen.total)):
+        raise DataProblems([f"In {folder} {problem}: {_ONE_SET}"])
+    layout = replace(layout, doubts=(*layout.doubts, *left_over_doubt(listing, layout)))
+    masks = pictures_seen.look_at([folder / mask for _, mask in layout.fit.pairs])
     tallies = count_masks([folder / mask for _, mask in layout.fit.pairs])
     above = folder / PurePosixPath(layout.images).parent.parent
     names = class_names(above / "dataset.json") if layout.form == "nnU-Net" else {}
     meaning = interpret(tallies, names, expect_cells=layout.named_for_cells)
-    return _concluded(Evidence(folder, layout, groups, seen, tallies, meaning))
+    return _concluded(Evidence(folder, layout, groups, seen, masks, tallies, meaning))
+
+
+_ONE_SET = (
+    "name a folder that holds one set alone, or list all pairs in a CSV file with the columns image and "
+    "mask"
+)
 
 
 def _recognised(folder: Path, listing: Listing) -> Layout:
@@ -66,10 +90,16 @@ def _recognised(folder: Path, listing: Listing) -> Layout:
     listed = manifest(folder, listing)
     if listed is not None and listed.fit.pairs:
         return listed
-    layout = recognise(listing, lambda name: pictures_seen.variety(folder / name))
+
+    def variety(name: str) -> int:
+        return pictures_seen.variety(folder / name)
+
+    layout = recognise(listing, variety)
     problems = listed.doubts if listed else ()
     if layout is None:
         raise DataProblems(problems or [_nothing(folder, listing)])
+    if masks := several_masks(listing, layout, variety):
+        raise DataProblems([several_masks_problem(folder, masks)])
     return replace(layout, doubts=(*problems, *layout.doubts))
 
 
@@ -95,8 +125,9 @@ def _grouped(listing: Listing, layout: Layout) -> tuple[Layout, Groups | None]:
     if len(found.pairs) != len(layout.fit.pairs) or found.unpictured != layout.fit.unpictured:
         return layout, None
     if crossing := _in_several_splits(found):
+        verb = "is" if len(crossing) == 1 else "are"
         doubt = (
-            f"The names tell groups of which {len(crossing)} are in several splits "
+            f"The names tell groups of which {len(crossing)} {verb} in several splits "
             f"({', '.join(crossing[:3])}): if these are animals or patients, test scores would flatter"
         )
         return replace(layout, doubts=(*layout.doubts, doubt)), None
@@ -111,16 +142,6 @@ def _in_several_splits(found: Fit) -> list[str]:
     return [group for group, places in splits.items() if len(places) > 1]
 
 
-def _by_stack(layout: Layout, seen: Seen, listing: Listing) -> Layout:
-    """Of several stacks each is a group: its pages are near copies of one another."""
-    several = len(layout.fit.pairs) >= FEWEST and seen.pages > 1
-    if not several or "{id}" not in layout.images or "{group}" in layout.images:
-        return layout
-    both = [text.replace("{id}", "{group}") for text in (layout.images, layout.masks)]
-    found = fit(listing, *both)
-    return replace(layout, images=both[0], masks=both[1], fit=found)
-
-
 @dataclass(frozen=True)
 class Evidence:
     """All that was looked at."""
@@ -129,6 +150,7 @@ class Evidence:
     layout: Layout
     groups: Groups | None
     seen: Seen
+    masks: Seen
     tallies: Tallies
     meaning: Meaning
 
@@ -140,7 +162,7 @@ def _concluded(evidence: Evidence) -> Guess:
     choices |= options.label_choices(meaning)
     choices["channel"] = options.with_channel_name(channel, layout, evidence.folder)
     choices["normalise"] = pictures_seen.choose_normalisation(seen)
-    choices["tile"] = pictures_seen.choose_tile(seen)
+    choices["tile"] = choose_tile(seen)
     choices |= options.split_choices(layout, evidence.groups, seen)
     training = options.training_choices(seen, choices["tile"][0], len(layout.fit.pairs))
     found = [
@@ -151,7 +173,8 @@ def _concluded(evidence: Evidence) -> Guess:
     ]
     doubts = [
         *layout.doubts,
-        *file_doubts(evidence.folder, layout, seen, evidence.tallies),
+        *file_doubts(evidence.folder, layout, seen, evidence.masks, evidence.tallies),
+        *smoothed_doubts(evidence.folder, meaning.smoothed, evidence.tallies),
         *meaning.doubts,
         *mixed,
         *group_doubts(evidence.groups, choices["split"][0]),
@@ -173,7 +196,8 @@ def _topics(evidence: Evidence) -> Iterator[tuple[str, str]]:
     yield "pictures", evidence.seen.summary()
     yield "values", _read_masks(tallies)
     yield from (("values", note) for note in evidence.meaning.notes)
-    for remark in misnamed_files(evidence.folder, evidence.seen, tallies):
+    headers = {**evidence.seen.headers, **evidence.masks.headers}
+    for remark in pictures_seen.misnamed(headers, evidence.folder):
         yield "files", remark
 
 

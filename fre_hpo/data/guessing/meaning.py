@@ -1,10 +1,12 @@
 """What the values of masks probably mean: classes, one number per cell, or nothing usable."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from statistics import median
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from fre_hpo.data import drosophila, mouse
+from fre_hpo.data.guessing.cells import are_cells, may_be_cells
+from fre_hpo.data.guessing.smoothing import are_smoothed, smoothed_doubt, without_smoothed
 from fre_hpo.data.guessing.tally import Tallies
 
 Value = int | str
@@ -26,15 +28,7 @@ COLOURS = {
 }
 _MOUSE = {name: int(colour[1:], 16) for name, colour in mouse.COLOURS.items()}
 
-FEW = 12
-"""So many values are plainly classes."""
 _MOST_CLASSES = 64
-_COMPACT = 0.35
-"""Cells fill that much of their bounding boxes; a class that is all over the picture does not."""
-_MOST_ORGANS = 5
-"""So many values, the background included, are rather compact classes than cells."""
-_RARE = 0.005
-"""Share of the pixels that a value between two frequent ones has."""
 _DARK = 0.12
 
 
@@ -51,6 +45,8 @@ class Meaning:
     remarks: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
     doubts: Sequence[str] = ()
+    smoothed: Sequence[Path] = ()
+    """Masks that were set aside, so that the others could be understood."""
 
 
 def interpret(
@@ -60,52 +56,27 @@ def interpret(
     called as programs call those that hold a number per cell."""
     if not tallies.masks:
         return Meaning()
-    count = len(tallies.values)
     if names and not tallies.colours:
         return _named(tallies, names)
-    if _are_cells(tallies, expect_cells):
+    plain, smoothed = without_smoothed(tallies)
+    return replace(_judged(plain, expect_cells), smoothed=smoothed)
+
+
+def _judged(tallies: Tallies, expect_cells: bool) -> Meaning:
+    """Cells, nothing usable, or classes."""
+    count = len(tallies.values)
+    if are_cells(tallies, expected=expect_cells):
         kind = "colours" if tallies.colours else "numbers"
         text = f"{count - 1} {kind} besides the background, one per cell it seems"
         return Meaning(instances=True, remarks={"instances": text}, notes=(text,))
-    if _are_smoothed(tallies):
-        return Meaning(doubts=(_smoothed(tallies),))
+    if are_smoothed(tallies):
+        return Meaning(doubts=(smoothed_doubt(tallies),))
     if count > _MOST_CLASSES:
         text = (
             f"The masks hold {count} values, more than {_MOST_CLASSES} classes: write data.labels"
         )
         return Meaning(doubts=(text,))
     return _coloured(tallies) if tallies.colours else _numbered(tallies)
-
-
-def _are_cells(tallies: Tallies, expected: bool) -> bool:
-    """Compact values, different from mask to mask, or from 1 on without a gap in each."""
-    fills = [fill for mask in tallies.masks for fill in mask.fills]
-    if len(tallies.values) < 3 or not fills or median(fills) < _COMPACT:
-        return False
-    if expected:
-        return True
-    found = [sorted(mask.values.keys() - {0}) for mask in tallies.masks]
-    if len(tallies.values) > FEW:
-        return len(found) == 1 or any(values != found[0] for values in found)
-    gapless = all(values == list(range(1, len(values) + 1)) for values in found)
-    differ = len({len(values) for values in found}) > 1
-    return gapless and differ and not tallies.colours and len(tallies.values) > _MOST_ORGANS
-
-
-def _are_smoothed(tallies: Tallies) -> bool:
-    """A few frequent values and many rare ones between them."""
-    rare = [value for value in tallies.values if tallies.share([value]) < _RARE]
-    return len(rare) >= 6 and 2 * len(rare) > len(tallies.values) > FEW
-
-
-def _smoothed(tallies: Tallies) -> str:
-    kind = "colours" if tallies.colours else "grey levels"
-    rare = [value for value in tallies.values if tallies.share([value]) < _RARE]
-    return (
-        f"The masks have {len(tallies.values)} {kind}, {len(rare)} of them in {tallies.share(rare):.1%} "
-        "of the pixels: they look resized or once saved as JPEG, so export them again without "
-        "smoothing, or write data.labels"
-    )
 
 
 def _background(tallies: Tallies) -> int:
@@ -144,14 +115,20 @@ def _numbered(tallies: Tallies) -> Meaning:
     called = ["foreground"] if len(rest) == 1 else [f"class{n}" for n in range(1, len(rest) + 1)]
     labels = {"background": [ground]}
     labels |= {name: [v, *together.get(v, [])] for name, v in zip(called, rest, strict=True)}
-    return _described(tallies, labels, ignore, _number_notes(ground, values, full), doubts)
+    if may_be_cells(tallies):
+        doubts.append(
+            f"Each number from 1 to {max(values)} is one blob in every mask: these may be numbers of "
+            'cells; then write instances = "boundary" and no labels'
+        )
+    return _described(tallies, labels, ignore, _number_notes(tallies, ground, values), doubts)
 
 
-def _number_notes(ground: int, values: list[int], full: int) -> list[str]:
+def _number_notes(tallies: Tallies, ground: int, values: list[int]) -> list[str]:
     notes = ["background is the most frequent value on the pictures' edges"]
+    full = (1 << tallies.bits) - 1
     if ground == full:
         notes.append(f"the masks look inverted: {full}, white, is the background")
-    if 0 < max(values) < _DARK * full:
+    if 0 < max(tallies.values) < _DARK * full:
         notes.append(f"on a screen the masks look black, for they hold only {_listed(values)}")
     return notes
 

@@ -9,7 +9,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -32,6 +32,8 @@ WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 _SAMPLE = 60
 _CANDIDATES = 12
+_ENDS = 6
+"""Files of one picture; more are pictures whose names begin alike."""
 
 
 @dataclass(frozen=True)
@@ -95,9 +97,9 @@ def between(images: Sequence[str], masks: Sequence[str]) -> Pattern | None:
     votes: Counter[Pattern] = Counter()
     inner, outer = set(images), set(masks)
     for name in even(masks, _SAMPLE):
-        votes.update(Pattern("{id}", _around(affix)) for affix in _affixes(name, inner))
+        votes.update(Pattern("{id}", _around(affix)) for affix in affixes(name, inner))
     for name in even(images, _SAMPLE):
-        votes.update(Pattern(_around(affix), "{id}") for affix in _affixes(name, outer))
+        votes.update(Pattern(_around(affix), "{id}") for affix in affixes(name, outer))
     partners = _by_numbers(images)
     for name in even(masks, _SAMPLE):
         for image in partners.get(_numbers(name), [])[:2]:
@@ -116,10 +118,11 @@ def within(names: Sequence[str]) -> list[Pattern]:
     for name in even(names, _SAMPLE):
         votes.update(
             Pattern("{id}", _around(affix))
-            for affix in _affixes(name, there)
+            for affix in affixes(name, there)
             if re.search("[A-Za-z]", "".join(affix))
         )
     votes.update(_swapped(names))
+    votes.update(_ended(names))
     patterns = [_oriented(pattern) for pattern, _ in votes.most_common(_CANDIDATES)]
     return sorted(patterns, key=lambda pattern: not is_oriented(pattern))
 
@@ -142,7 +145,7 @@ def _around(affix: tuple[str, str]) -> str:
     return f"{affix[0]}{{id}}{affix[1]}"
 
 
-def _affixes(name: str, others: set[str]) -> Iterator[tuple[str, str]]:
+def affixes(name: str, others: set[str]) -> Iterator[tuple[str, str]]:
     """What a name has before or after another name that it contains; no number is cut in two."""
     for cut in range(1, len(name)):
         if name[cut - 1 : cut + 1].isdecimal():
@@ -202,6 +205,20 @@ def _swapped(names: Sequence[str]) -> Counter[Pattern]:
             votes.update(
                 _holed(before, one, other, after) for other in sorted(found) if one < other
             )
+    return votes
+
+
+def _ended(names: Sequence[str]) -> Counter[Pattern]:
+    """Votes for names that differ in what follows a common beginning, such as a_raw and a_mask_nuclei."""
+    seen: defaultdict[str, set[str]] = defaultdict(set)
+    for name in names:
+        for separator in re.finditer(r"[_ .-]+(?=[A-Za-z])", name):
+            seen[name[: separator.start()]].add(name[separator.start() :])
+    votes: Counter[Pattern] = Counter()
+    for start, ends in seen.items():
+        if start and len(ends) <= _ENDS:
+            pairs = combinations(sorted(ends), 2)
+            votes.update(Pattern(f"{{id}}{one}", f"{{id}}{other}") for one, other in pairs)
     return votes
 
 

@@ -1,6 +1,7 @@
 """The values of a recipe's keys, each with the reason for it."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -10,7 +11,9 @@ from fre_hpo.data.guessing.manifests import channel_names
 from fre_hpo.data.guessing.meaning import Meaning
 from fre_hpo.data.guessing.names import words
 from fre_hpo.data.guessing.seen import Choice, Seen
+from fre_hpo.data.splitting import Item, Rule, divide
 from fre_hpo.data.template import split_of
+from fre_hpo.errors import counted
 
 _SEQUENCES = frozenset(
     (
@@ -28,17 +31,21 @@ _SEQUENCES = frozenset(
     )
 )
 """Words that say that neighbouring numbers are neighbouring pictures."""
+_ENOUGH = 3
+"""Stacks, so that each split has one of its own."""
+_SHARE = 0.15
 
 
 def place_choices(layout: Layout) -> Iterator[tuple[str, Choice]]:
     count = len(layout.fit.unlabelled)
     if layout.manifest:
-        yield "manifest", (layout.manifest, f"lists {len(layout.fit.pairs)} pairs")
+        yield "manifest", (layout.manifest, f"lists {counted(len(layout.fit.pairs), 'pair')}")
     else:
         yield "images", (layout.images, "")
         yield "masks", (layout.masks, "")
     if count:
-        text = f"{count} of {count + len(layout.fit.pairs)} pictures have no mask"
+        pictures = counted(count + len(layout.fit.pairs), "picture")
+        text = f"{count} of {pictures} {'has' if count == 1 else 'have'} no mask"
         yield "unlabelled", ("leave out", text)
 
 
@@ -64,25 +71,30 @@ def split_choices(layout: Layout, groups: Groups | None, seen: Seen) -> dict[str
     given = {split_of(word) for word in layout.fit.distinct("split")}
     if given and layout.options.get("split", "given") == "given":
         missing = {"train", "validation", "test"} - given
+        verb = "is" if len(given) == 1 else "are"
         choices: dict[str, Choice] = {
-            "split": ("given", f"there are {', '.join(sorted(map(str, given)))}")
+            "split": ("given", f"there {verb} {', '.join(sorted(map(str, given)))}")
         }
         for split in sorted(missing):
-            choices[split] = (0.15, "taken out of train, for none is given")
+            choices[split] = (_SHARE, "taken out of train, for none is given")
         return choices
     how, why = _division(layout, groups, seen)
     return {
         "split": (how, why),
-        "validation": (0.15, "chooses epoch and trial"),
-        "test": (0.15, "read only after the search"),
+        "validation": (_SHARE, "chooses epoch and trial"),
+        "test": (_SHARE, "read only after the search"),
     }
 
 
 def _division(layout: Layout, groups: Groups | None, seen: Seen) -> tuple[str, str]:
     found = layout.fit.distinct("group")
-    sequence = layout.options.get("split") == "order" or is_sequence(layout) or seen.pages > 1
-    if sequence and not found:
-        return "order", "neighbours are near copies: train first, then validation, then test"
+    stacks = sum(header.pages > 1 for header in seen.headers.values())
+    ordered = layout.options.get("split") == "order"
+    if stacks >= _ENOUGH and not found and not ordered:
+        return "random", "by stack, never divided, for its pages are near copies"
+    if (ordered or stacks or is_sequence(layout)) and not found:
+        text = "neighbours are near copies: train first, then validation, then test"
+        return "order", "; ".join([text, *_cut_stacks(seen)])
     if found:
         listed = ", ".join(list(found)[:3])
         more = f" and {len(found) - 3} more" if len(found) > 3 else ""
@@ -90,8 +102,21 @@ def _division(layout: Layout, groups: Groups | None, seen: Seen) -> tuple[str, s
         return "random", f"by group, never divided: {source} {len(found)} ({listed}{more})"
     return (
         "random",
-        "every picture by itself: write {group} into the templates if some belong together",
+        "every picture by itself: if some belong together, write {group} into the templates, which takes "
+        "three groups or more",
     )
+
+
+def _cut_stacks(seen: Seen) -> Iterator[str]:
+    """Which stacks lie on several sides when the pages are divided in their order."""
+    paths = [path for path, header in seen.headers.items() for _ in range(header.pages)]
+    items = [Item(f"{path} {number}", None, None) for number, path in enumerate(paths)]
+    problems: list[str] = []
+    places = divide(items, Rule("order", _SHARE, _SHARE, 0, 0, 0), problems)
+    sides = Counter(path for part in places.values() for path in {paths[i] for i in part})
+    for path, number in sides.items() if not problems else ():
+        if number > 1:
+            yield f"{path.name} is cut in {'two' if number == 2 else 'three'}"
 
 
 def is_sequence(layout: Layout) -> bool:
@@ -111,9 +136,10 @@ def training_choices(seen: Seen, tile: int, files: int) -> dict[str, Choice]:
         for (height, width), count in seen.sizes.items()
     ]
     tiles = pages * (sum(each) / seen.sizes.total() if tile else 1)
+    kind = "tile" if tile else "whole picture"
     batch = next((size for size in (16, 8) if tiles >= 6 * size), 4)
     return {
         "epochs": (40, "for a first look; the paper trains 2000"),
-        "batch_size": (batch, f"for about {round(tiles)} tiles or whole pictures in all"),
+        "batch_size": (batch, f"for about {counted(round(tiles), kind)} in all"),
         "class_weights": ("sqrt", "rare classes are missed without"),
     }

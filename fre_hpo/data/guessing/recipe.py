@@ -3,9 +3,10 @@
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from fre_hpo.data.guessing.listing import readable
+from fre_hpo.data.guessing.listing import from_the_root, readable
 from fre_hpo.data.guessing.looking import TOPICS, Guess
 
 _WIDTH = 110
@@ -17,10 +18,12 @@ def recipe_text(guess: Guess, name: str, folder_as_written: str) -> str:
     labels = guess.options.get("labels", {})
     options = {key: value for key, value in guess.options.items() if key != "labels"}
     training = {key: f"training.{key}" for key in guess.training}
+    path = Path(folder_as_written)
+    folder = str(from_the_root(path)) if path.is_absolute() else folder_as_written
     parts = [
         _header(guess, name),
         f'dataset = "pairs"\ntitle = {_text(f"{name}, as found in its folder")}\n',
-        _table("data", {"folder": folder_as_written, **options}, remarks),
+        _table("data", {"folder": folder, **options}, remarks),
         _labels(labels, remarks) if labels or "instances" not in options else "",
         _table("training", guess.training, {k: remarks[full] for k, full in training.items()}),
     ]

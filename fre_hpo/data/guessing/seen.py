@@ -17,8 +17,6 @@ from fre_hpo.errors import counted
 
 _MOST_LOOKED_AT = 2000
 _READ = 6
-_WHOLE = 512
-_LARGE = 2048
 _DIM = 0.4
 _HEAD = 1 << 16
 
@@ -112,18 +110,6 @@ def summed_up(problems: Sequence[str], paths: Iterable[Path]) -> list[str]:
     ]
 
 
-def choose_tile(seen: Seen) -> Choice:
-    """0 for small pictures of one size; else tiles that a GPU holds many of."""
-    largest = max(max(size) for size in seen.sizes)
-    if len(seen.sizes) == 1 and largest <= _WHOLE:
-        return 0, "pictures are small and of one size: whole"
-    if largest <= _WHOLE // 4:
-        return _WHOLE // 4, "pictures of several sizes are filled up, and what is added is ignored"
-    side = _WHOLE if largest > _LARGE else _WHOLE // 2
-    why = "of several sizes" if len(seen.sizes) > 1 else "large"
-    return side, f"pictures are {why}: tiles of {side}x{side}, no pixel is dropped"
-
-
 def choose_channel(seen: Seen) -> tuple[Choice, list[str]]:
     """The channel, and a doubt where pictures of several kinds are mixed."""
     counts = Counter(header.channels for header in seen.headers.values())
@@ -174,8 +160,19 @@ def _channel_names(path: Path) -> list[str]:
         return []
 
 
+def depths(seen: Seen) -> list[tuple[str, list[Path]]]:
+    """The files of each bit depth, those of the usual one first."""
+    found = defaultdict(list)
+    for path, header in seen.headers.items():
+        found[str(header.dtype)].append(path)
+    return sorted(found.items(), key=lambda row: -len(row[1]))
+
+
 def choose_normalisation(seen: Seen) -> Choice:
-    """By percentiles where 8-bit pictures use little of their range, else as the depth says."""
+    """By percentiles where 8-bit pictures use little of their range or depths are mixed, else as the
+    depth says."""
+    if len(depths(seen)) > 1:
+        return "percentile", "bit depths are mixed"
     if {str(header.dtype) for header in seen.headers.values()} != {"uint8"}:
         return "auto", "by percentiles of each picture, for they are not of 8 bits"
     tops = []

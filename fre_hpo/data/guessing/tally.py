@@ -1,8 +1,8 @@
 """What values masks hold: how often, where, and in what shapes.  Pixels are counted, not judged."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from fre_hpo.data.guessing.names import even
 from fre_hpo.data.pictures import PictureError
 
 MOST_MASKS = 200
+FEW = 12
+"""So many values are plainly classes."""
 _MOST_PIXELS = 60_000_000
 _SHAPED = 12
 """Masks whose shapes are measured."""
@@ -22,15 +24,28 @@ _SMALLEST = 9
 """Pixels that a value must have for its shape to mean something."""
 
 
+Box = tuple[int, ...]
+"""First row and column, last row and column."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Where a value lies.  fill: the share of its bounding box that it fills."""
+
+    value: int
+    fill: float
+    box: Box
+
+
 @dataclass(frozen=True)
 class Tally:
     """One mask.  values: number or packed colour (0xrrggbb) -> pixels; border: the same, on the four
-    edges of the picture; fills: of some values the share of their bounding box that they fill."""
+    edges of the picture; shapes: of some values, on the first page."""
 
     path: Path
     values: Counter[int]
     border: Counter[int]
-    fills: tuple[float, ...]
+    shapes: tuple[Shape, ...]
     one_bit: bool
 
 
@@ -51,6 +66,12 @@ class Tallies:
         """Of all pixels."""
         return sum(self.values[value] for value in values) / max(self.values.total(), 1)
 
+    def only(self, masks: Sequence[Tally]) -> "Tallies":
+        """What these masks hold."""
+        values = sum((mask.values for mask in masks), Counter())
+        border = sum((mask.border for mask in masks), Counter())
+        return replace(self, masks=tuple(masks), values=values, border=border)
+
 
 def count_masks(paths: Sequence[Path]) -> Tallies:
     """Read the masks, or an even sample: by colours as soon as one of them has any."""
@@ -69,10 +90,8 @@ def count_masks(paths: Sequence[Path]) -> Tallies:
         pixels += masks[-1].values.total()
         if pixels > _MOST_PIXELS:
             break
-    every = sum((mask.values for mask in masks), Counter())
-    border = sum((mask.border for mask in masks), Counter())
     unique = tuple(dict.fromkeys(broken))
-    return Tallies(tuple(masks), len(paths), colours, bits, tuple(lossy), unique, every, border)
+    return Tallies((), len(paths), colours, bits, tuple(lossy), unique).only(masks)
 
 
 def _looked_at(paths: Sequence[Path]) -> tuple[list[Path], list[str], int]:
@@ -124,8 +143,8 @@ def _tally(path: Path, colours: bool, *, shaped: bool) -> Tally:
     pages = _packed(pages) if colours else pages
     edges = [pages[:, 0], pages[:, -1], pages[:, :, 0], pages[:, :, -1]]
     border = sum((_counted(edge) for edge in edges), Counter())
-    fills = tuple(_fills(pages[0])) if shaped else ()
-    return Tally(path, _counted(pages), border, fills, pictures.look(path).one_bit)
+    shapes = tuple(_shapes(pages[0])) if shaped else ()
+    return Tally(path, _counted(pages), border, shapes, pictures.look(path).one_bit)
 
 
 def _packed(colours: NDArray[np.uint8]) -> NDArray[np.uint32]:
@@ -145,14 +164,13 @@ def _counted(values: NDArray[Any]) -> Counter[int]:
     return Counter(dict(zip(unique.tolist(), numbers.tolist(), strict=True)))
 
 
-def _fills(page: NDArray[Any]) -> list[float]:
-    """For the values but the most frequent one: pixels / area of the bounding box."""
+def _shapes(page: NDArray[Any]) -> Iterator[Shape]:
+    """Of the values but the most frequent one."""
     values, counts = np.unique(page, return_counts=True)
     rest = [v for v, n in zip(values, counts, strict=True) if n >= _SMALLEST and n < counts.max()]
-    fills = []
     for value in even(rest, _MOST_VALUES):
         here = page == value
         rows, columns = np.flatnonzero(here.any(axis=1)), np.flatnonzero(here.any(axis=0))
-        area = (rows[-1] - rows[0] + 1) * (columns[-1] - columns[0] + 1)
-        fills.append(float(here.sum() / area))
-    return fills
+        box = tuple(map(int, (rows[0], columns[0], rows[-1], columns[-1])))
+        area = (box[2] - box[0] + 1) * (box[3] - box[1] + 1)
+        yield Shape(int(value), float(here.sum() / area), box)

@@ -253,7 +253,10 @@ def test_two_folders_are_taken_as_one_where_names_allow_it(tmp_path: Path) -> No
         draw(tmp_path, f"images/{place}/{{}}.png", f"masks/{place}/{{}}.png", names)
     found = guess(tmp_path)
     assert found.options["images"] == "images/*/{id}.*"
-    assert any("only 2 groups (healthy, ill)" in doubt for doubt in found.doubts)
+    doubt = found.doubts[0]
+    assert "only 2 groups (healthy, ill), and three splits need three: every picture" in doubt
+    assert doubt.endswith("add more of them and run this again")
+    assert "takes three groups or more" in dict(found.found)["split"]
     agrees(found, tmp_path, 8)
 
 
@@ -277,7 +280,20 @@ def test_two_animals_are_too_few_to_divide_and_it_is_said(tmp_path: Path) -> Non
     names = [f"mouse{m}_{i}" for m in (1, 2) for i in range(5)]
     found = guess(draw(tmp_path, "images/{}.png", "masks/{}.png", names))
     assert found.options["images"] == "images/{id}.*"
-    assert any("2 groups" in doubt for doubt in found.doubts)
+    (doubt,) = found.doubts
+    assert "2 groups, 1 (5), 2 (5)" in doubt
+    assert doubt.endswith("add a third, for each split needs one")
+
+
+def test_of_three_animals_it_is_said_how_to_divide_by_them(tmp_path: Path) -> None:
+    names = [f"mouse{m}_{i}" for m in (1, 2, 3) for i in range(5)]
+    found = guess(draw(tmp_path, "images/{}.png", "masks/{}.png", names))
+    (doubt,) = found.doubts
+    assert doubt.endswith("write mouse{group}_{id} instead of {id} in data.images and data.masks")
+    problems: list[str] = []
+    both = (f"{place}/mouse{{group}}_{{id}}.*" for place in ("images", "masks"))
+    pairing = find_pairs(tmp_path, *both, leave_out_unlabelled=False, problems=problems)
+    assert ({pair.group for pair in pairing.pairs}, problems) == ({"1", "2", "3"}, [])
 
 
 @pytest.mark.parametrize(
@@ -322,6 +338,15 @@ def test_cellpose_masks_are_instances(tmp_path: Path) -> None:
     assert "one per cell" in remarks(found)
     agrees(found, tmp_path, 6)
     check_recipe(found)
+
+
+def test_cellposes_outlines_are_neither_pictures_nor_second_masks(tmp_path: Path) -> None:
+    for number in range(6):
+        save(tmp_path / f"im{number}.png", cells(number)[0])
+        save(tmp_path / f"im{number}_cp_masks.png", instances(number))
+        save(tmp_path / f"im{number}_cp_outlines.png", white(cells(number)[1]))
+    found = guess(tmp_path)
+    assert (found.options["images"], found.options["masks"]) == ("{id}.*", "{id}_cp_masks.*")
 
 
 def test_few_cells_under_cellposes_name_are_instances_and_two_classes_are_not(
@@ -386,15 +411,27 @@ def save_stack(path: Path, pages: Sequence[NDArray[np.uint8]]) -> None:
     first.save(path, save_all=True, append_images=more)
 
 
-def test_of_several_stacks_each_is_a_group(tmp_path: Path) -> None:
-    for animal in range(4):
+def test_of_two_stacks_it_is_told_which_one_is_cut(tmp_path: Path) -> None:
+    for name in ("ko", "wt"):
+        drawn = [cells(len(name) + page) for page in range(10)]
+        save_stack(tmp_path / f"{name}.tif", [picture for picture, _ in drawn])
+        save_stack(tmp_path / f"{name}_mask.tif", [labels for _, labels in drawn])
+    found = guess(tmp_path)
+    assert found.options["split"] == "order"
+    assert dict(found.found)["split"].endswith("; wt.tif is cut in three")
+
+
+@pytest.mark.parametrize("animals", [3, 4])
+def test_of_several_stacks_none_is_divided(tmp_path: Path, animals: int) -> None:
+    for animal in range(animals):
         drawn = [cells(10 * animal + page) for page in range(3)]
         save_stack(tmp_path / f"animal{animal}_raw.tif", [picture for picture, _ in drawn])
         save_stack(tmp_path / f"animal{animal}_labels.tif", [labels for _, labels in drawn])
     found = guess(tmp_path)
-    assert found.options["images"] == "{group}_raw.*"
+    assert found.options["images"] == "{id}_raw.*"
     assert found.options["split"] == "random"
-    agrees(found, tmp_path, 4)
+    assert "by stack, never divided" in dict(found.found)["split"]
+    agrees(found, tmp_path, animals)
 
 
 @pytest.mark.parametrize("name", ["pairs.csv", "pairs.json"])
@@ -425,6 +462,121 @@ def test_a_manifest_of_which_no_row_can_be_used_is_told(tmp_path: Path) -> None:
     found = guess(draw(tmp_path, "images/{}.png", "masks/{}.png", numbered(4)))
     assert found.options["images"] == "images/{id}.*"
     assert any("x/a.png" in doubt for doubt in found.doubts)
+
+
+# --- what is left over --------------------------------------------------------------------------
+
+
+def fields(folder: Path, conditions: Sequence[str], masks: Sequence[str] = ("mask",)) -> Path:
+    """A folder for each picture, below one for each condition: WT/field1/dapi.png."""
+    for seed, above in enumerate(conditions):
+        for number in range(4):
+            place = folder / above / f"field{number}"
+            picture, labels = cells(10 * seed + number)
+            save(place / "dapi.png", picture)
+            for mask in masks:
+                save(place / f"{mask}.png", labels)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("conditions", "above"),
+    [
+        ([""], ""),
+        (["plate"], "plate/"),
+        (["WT", "KO"], "*/"),
+        (["m1", "m2", "m3"], "{group}/"),
+        (["WT/m1", "WT/m2", "KO/m3", "KO/m4"], "*/{group}/"),
+        (["train", "test"], "{split}/"),
+    ],
+)
+def test_a_folder_for_each_picture(tmp_path: Path, conditions: list[str], above: str) -> None:
+    named = [condition or "." for condition in conditions]
+    found = guess(fields(tmp_path, named))
+    assert found.options["images"] == f"{above}{{id}}/dapi.png"
+    assert found.options["masks"] == f"{above}{{id}}/mask.png"
+    assert not found.doubts
+    agrees(found, tmp_path, 4 * len(conditions))
+    check_recipe(found)
+
+
+def test_a_channel_beside_what_is_read_is_told(tmp_path: Path) -> None:
+    for number, place in enumerate(sorted(fields(tmp_path, ["WT", "KO"]).glob("*/*"))):
+        save(place / "gfp.png", cells(100 + number)[0])
+        save(place / "rfp.png", cells(200 + number)[0])
+        save(place / "yfp.png", cells(300 + number)[0])
+    found = guess(tmp_path)
+    assert found.options["images"] == "*/{id}/dapi.png"
+    assert found.doubts == (
+        "24 of 40 pictures are not read by these templates (the first is KO/field0/gfp.png)",
+    )
+
+
+def test_of_two_sets_the_other_one_is_told(tmp_path: Path) -> None:
+    draw(tmp_path, "one/images/{}.png", "one/masks/{}.png", numbered(6))
+    draw(tmp_path, "two/{}.tif", "two/{}_seg.tif", [f"x{n}" for n in range(5)])
+    (doubt,) = guess(tmp_path).doubts
+    assert doubt.startswith(
+        "10 of 22 pictures are not read by these templates (the first is two/x0"
+    )
+
+
+def test_most_pictures_left_over_are_refused(tmp_path: Path) -> None:
+    draw(tmp_path, "one/images/{}.png", "one/masks/{}.png", numbered(6))
+    draw(tmp_path, "two/{}.tif", "two/{}_seg.tif", [f"x{n}" for n in range(5)])
+    draw(tmp_path, "three/{}-raw.bmp", "three/{}-gt.bmp", [f"y{n}" for n in range(4)])
+    with pytest.raises(DataProblems, match="18 of 30 pictures would not be read") as refused:
+        guess(tmp_path)
+    assert "name a folder that holds one set alone" in str(refused.value)
+
+
+def test_a_pool_without_masks_beside_the_set_is_told_and_not_refused(tmp_path: Path) -> None:
+    draw(tmp_path, "images/{}.png", "masks/{}.png", numbered(4))
+    for number in range(30):
+        save(tmp_path / "unlabelled" / f"u{number}.png", cells(50 + number)[0])
+    (doubt,) = guess(tmp_path).doubts
+    assert doubt.startswith("30 of 38 pictures are not read")
+
+
+def test_pictures_that_a_manifest_does_not_list_are_told(tmp_path: Path) -> None:
+    draw(tmp_path, "x/{}.png", "y/{}.png", numbered(4))
+    rows = [f"x/{name}.png,y/{name}.png" for name in numbered(3)]
+    (tmp_path / "list.csv").write_text("\n".join(["image,mask", *rows]))
+    (doubt,) = guess(tmp_path).doubts
+    assert doubt == "2 of 8 pictures are not listed in list.csv (the first is x/cell03.png)"
+
+
+@pytest.mark.parametrize(
+    ("image", "masks", "named"),
+    [
+        ("{}.png", ["{}_nuclei.png", "{}_membrane.png"], "_membrane, _nuclei"),
+        ("im/{}.png", ["gt/{}_nuclei.png", "gt/{}_membrane.png"], "_membrane, _nuclei"),
+        ("{}_raw.png", ["{}_mask_b.png", "{}_mask_a.png"], "_mask_a, _mask_b"),
+    ],
+)
+def test_two_masks_for_each_picture_are_refused(
+    tmp_path: Path, image: str, masks: list[str], named: str
+) -> None:
+    for mask in masks:
+        draw(tmp_path, image, mask, [f"s{number}" for number in range(1, 12)])
+    with pytest.raises(DataProblems) as refused:
+        guess(tmp_path)
+    assert f"each picture has two masks ({named}): one file for each class" in str(refused.value)
+
+
+def test_two_masks_in_the_folder_of_each_picture_are_refused(tmp_path: Path) -> None:
+    fields(tmp_path, ["WT", "KO"], ["nuclei_mask", "membrane_mask"])
+    with pytest.raises(DataProblems, match=r"two masks \(membrane_mask, nuclei_mask\)"):
+        guess(tmp_path)
+
+
+def test_our_own_contact_sheet_is_no_picture_of_the_set(tmp_path: Path) -> None:
+    draw(tmp_path, "{}.png", "{}_mask.png", numbered(4))
+    save(tmp_path / "mine-check.png", cells(1)[0])
+    (tmp_path / "mine.toml").write_text('dataset = "pairs"')
+    found = guess(tmp_path)
+    assert "unlabelled" not in found.options
+    assert not found.doubts
 
 
 # --- labels -------------------------------------------------------------------------------------
@@ -462,6 +614,7 @@ def test_white_beside_small_numbers_is_probably_ignored(tmp_path: Path) -> None:
     found = of_masks(tmp_path, paint)
     assert found.options["labels"] == {"background": [0], "class1": [1], "class2": [2]}
     assert found.options["ignore"] == [255]
+    assert "look black" not in remarks(found)
     assert "guessed" in dict(found.found)["ignore"]
 
 
@@ -490,12 +643,51 @@ def test_a_palette_that_differs_from_mask_to_mask_is_read_by_colour(tmp_path: Pa
     assert found.options["labels"]["nucleus"] == ["#00ff00"]
 
 
-def test_smoothed_masks_get_no_map(tmp_path: Path) -> None:
-    def paint(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        small = Image.fromarray(white(labels)).resize((SIZE // 2, SIZE // 2))
-        return np.asarray(small.resize((SIZE, SIZE), Image.Resampling.BICUBIC))
+def smoothed(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    small = Image.fromarray(white(labels)).resize((SIZE // 2, SIZE // 2))
+    return np.asarray(small.resize((SIZE, SIZE), Image.Resampling.BICUBIC))
 
-    found = guess(draw(tmp_path, "images/{}.png", "masks/{}.png", numbered(6), paint))
+
+def test_a_few_smoothed_masks_do_not_hide_the_labels(tmp_path: Path) -> None:
+    draw(tmp_path, "images/{}.png", "masks/{}.png", numbered(10), white)
+    for name in ("cell02", "cell05"):
+        save(tmp_path / "masks" / f"{name}.png", smoothed(cells(int(name[-2:]))[1]))
+    found = guess(tmp_path)
+    assert found.options["labels"] == {"background": [0], "foreground": [255]}
+    assert found.doubts == (
+        "2 of 10 masks are smoothed (masks/cell02.png, masks/cell05.png): export them again without "
+        "smoothing",
+    )
+
+
+def test_many_cells_in_some_masks_are_not_taken_for_smoothing(tmp_path: Path) -> None:
+    draw(tmp_path, "images/{}.png", "masks/{}.png", numbered(6), lambda m: instances(2))
+    crowded = np.kron(np.arange(1, 65, dtype=np.uint8).reshape(8, 8), np.ones((4, 4), np.uint8))
+    crowded[::4] = crowded[:, ::4] = 0
+    for name in numbered(3):
+        save(tmp_path / "masks" / f"{name}.png", crowded)
+    found = guess(tmp_path)
+    assert found.options["instances"] == "boundary"
+    assert not any("smoothed" in doubt for doubt in found.doubts)
+
+
+def test_the_same_few_cells_in_every_picture_may_be_classes_or_not(tmp_path: Path) -> None:
+    draw(tmp_path, "images/{}.png", "masks/{}.png", numbered(6))
+    for number, name in enumerate(numbered(6)):
+        mask = np.zeros((SIZE, SIZE), dtype=np.uint8)
+        for cell in range(3):
+            row, column = 10 * cell + number % 3, 3 * number + cell
+            mask[row : row + 7, column : column + 7] = cell + 1
+        save(tmp_path / "masks" / f"{name}.png", mask)
+    found = guess(tmp_path)
+    assert list(found.options["labels"]) == ["background", "class1", "class2", "class3"]
+    (doubt,) = found.doubts
+    assert "Each number from 1 to 3 is one blob in every mask" in doubt
+    assert 'instances = "boundary"' in doubt
+
+
+def test_smoothed_masks_get_no_map(tmp_path: Path) -> None:
+    found = guess(draw(tmp_path, "images/{}.png", "masks/{}.png", numbered(6), smoothed))
     assert "labels" not in found.options
     assert any("export them again without smoothing" in doubt for doubt in found.doubts)
     assert "# background = 0" in recipe_text(found, "mine", "here")
@@ -520,8 +712,65 @@ def test_large_pictures_are_tiled_and_small_ones_are_not(tmp_path: Path) -> None
     save(tmp_path / "large/images/a.png", cells(1, 640)[0])
     save(tmp_path / "large/masks/a.png", cells(1, 640)[1])
     large = guess(tmp_path / "large")
-    assert large.options["tile"] == 256
+    assert large.options["tile"] == 320
     assert any("too few for three splits" in doubt for doubt in large.doubts)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "tile", "said"),
+    [
+        ([(100, 90), (110, 120), (139, 100)], 0, "filled up to 139x120; 28% of that is padding"),
+        ([(40, 40), (40, 400), (400, 40)], 160, "padding, which is ignored"),
+        ([(1024, 1024)], 512, "tiles of 512x512, no pixel is dropped"),
+        ([(600, 600)], 320, "; 12% of that is padding"),
+    ],
+)
+def test_tiles_pad_as_little_as_can_be(
+    tmp_path: Path, sizes: list[tuple[int, int]], tile: int, said: str
+) -> None:
+    for number, (height, width) in enumerate(sizes):
+        picture, labels = cells(number, 8 * -(-max(height, width) // 8))
+        save(tmp_path / "images" / f"p{number}.png", picture[:height, :width])
+        save(tmp_path / "masks" / f"p{number}.png", labels[:height, :width])
+    found = guess(tmp_path)
+    assert found.options["tile"] == tile
+    assert said in dict(found.found)["tile"]
+
+
+def test_mixed_bit_depths_are_normalised_by_percentiles_and_told(tmp_path: Path) -> None:
+    draw(tmp_path, "images/{}.png", "masks/{}.png", numbered(6))
+    for name in numbered(4):
+        path = tmp_path / "images" / f"{name}.png"
+        save(path, np.asarray(Image.open(path)).astype(np.uint16) * 9)
+    found = guess(tmp_path)
+    assert found.options["normalise"] == "percentile"
+    (doubt,) = found.doubts
+    assert doubt.startswith(
+        "2 pictures (images/cell04.png, images/cell05.png) are uint8 while most are uint16"
+    )
+
+
+def test_masks_of_another_size_are_told(tmp_path: Path) -> None:
+    draw(tmp_path, "images/{}.png", "masks/{}.png", numbered(6))
+    save(tmp_path / "masks" / "cell02.png", cells(2)[1][:30])
+    expected = "(masks/cell02.png is 30x32 and images/cell02.png 32x32): give both one size"
+    assert guess(tmp_path).doubts == (f"1 mask has another size than its picture {expected}",)
+    save(tmp_path / "masks" / "cell04.png", cells(4)[1][:30])
+    (doubt,) = guess(tmp_path).doubts
+    assert doubt.startswith(
+        "2 masks have another size than their pictures (the first, masks/cell02"
+    )
+
+
+def test_the_same_picture_twice_is_told_by_name(tmp_path: Path) -> None:
+    draw(tmp_path, "images/{}.png", "masks/{}.png", numbered(6))
+    (tmp_path / "images" / "cell03.png").write_bytes(
+        (tmp_path / "images" / "cell01.png").read_bytes()
+    )
+    expected = (
+        "The same picture more than once: images/cell01.png, images/cell03.png: keep one of each"
+    )
+    assert guess(tmp_path).doubts == (expected,)
 
 
 def test_colour_pictures_keep_their_colours_and_one_dye_its_channel(tmp_path: Path) -> None:
@@ -675,6 +924,25 @@ def test_the_recipe_explains_itself(tmp_path: Path) -> None:
     assert "most frequent value on the pictures' edges" in text
 
 
+def test_one_of_a_kind_is_told_as_one(tmp_path: Path) -> None:
+    draw(tmp_path, "images/{}.png", "masks/{}.png", ["a"])
+    found = guess(tmp_path)
+    assert dict(found.found)["training.batch_size"] == "for about 1 whole picture in all"
+    draw(tmp_path, "images/{}.png", "masks/{}.png", numbered(2))
+    (tmp_path / "masks" / "a.png").unlink()
+    assert dict(guess(tmp_path).found)["unlabelled"] == "1 of 3 pictures has no mask"
+
+
+def test_a_path_from_the_root_is_written_without_detours(tmp_path: Path) -> None:
+    folder = draw(tmp_path / "labs", "images/{}.png", "masks/{}.png", numbered(4))
+    (tmp_path / "w").mkdir()
+    text = recipe_text(guess(folder), "mine", f"{tmp_path}/w/../labs")
+    assert tomllib.loads(text)["data"]["folder"] == str(folder.resolve())
+    with pytest.raises(DataProblems) as refused:
+        guess(tmp_path / "labs" / ".." / "w")
+    assert str(refused.value).startswith(f"{tmp_path.resolve() / 'w'} holds no pictures")
+
+
 # --- real pictures ------------------------------------------------------------------------------
 
 
@@ -692,6 +960,6 @@ def test_the_drosophila_sections(shared_data: Path) -> None:
     assert found.options["images"] == "stack1/raw/{id}.*"
     assert found.options["masks"] == "stack1/labels/labels{id}.*"
     assert found.options["labels"]["synapse"] == [223]
-    assert (found.options["split"], found.options["tile"]) == ("order", 256)
+    assert (found.options["split"], found.options["tile"]) == ("order", 512)
     agrees(found, shared_data / "drosophila", 20)
     check_recipe(found)
