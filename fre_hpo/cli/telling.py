@@ -14,7 +14,7 @@ import click
 from fre_hpo.cli.options import interactive
 
 if TYPE_CHECKING:
-    from fre_hpo.data.downloading import Progress
+    from fre_hpo.data.fetching.downloading import Progress
     from fre_hpo.data.guessing import Guess
 
 WIDEST_VALUE = 24
@@ -35,7 +35,7 @@ def print_checked(plain: dict[str, Any], form: str) -> None:
 def _print_tables(plain: dict[str, Any]) -> None:
     """The splits, then the classes: both fit into a terminal however many classes there are."""
     from fre_hpo.cli.tables import Number, print_table
-    from fre_hpo.data.shares import percent
+    from fre_hpo.data.showing.shares import percent
 
     splits = plain["splits"]
     sizes = ("images", "sources", "height", "width", "channels")

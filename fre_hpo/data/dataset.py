@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fre_hpo.data import tiling
+from fre_hpo.data.assembly import tiling
 
 IGNORED = 255
 """Label value of padding: in no loss and in no metric."""

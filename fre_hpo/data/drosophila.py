@@ -11,13 +11,13 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from fre_hpo.data import images
-from fre_hpo.data.building import build
+from fre_hpo.data.assembly import images
+from fre_hpo.data.assembly.building import build
+from fre_hpo.data.assembly.labels import LabelMap
 from fre_hpo.data.dataset import Dataset
-from fre_hpo.data.labels import LabelMap
-from fre_hpo.data.pairing import find_pairs
+from fre_hpo.data.dividing.splitting import SPLITS, Item
+from fre_hpo.data.finding.pairing import find_pairs
 from fre_hpo.data.source import DataSource, PictureOptions
-from fre_hpo.data.splitting import SPLITS, Item
 from fre_hpo.errors import DataProblems
 
 CLASSES = ("background", "membrane", "mitochondria", "synapse")

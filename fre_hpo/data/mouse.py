@@ -10,13 +10,13 @@ from pathlib import Path
 
 from pydantic import Field
 
-from fre_hpo.data import images
-from fre_hpo.data.building import build
+from fre_hpo.data.assembly import images
+from fre_hpo.data.assembly.building import build
+from fre_hpo.data.assembly.labels import LabelMap
 from fre_hpo.data.dataset import Dataset
-from fre_hpo.data.labels import LabelMap
-from fre_hpo.data.pairing import find_pairs
+from fre_hpo.data.dividing.splitting import Item
+from fre_hpo.data.finding.pairing import find_pairs
 from fre_hpo.data.source import DataSource, PictureOptions
-from fre_hpo.data.splitting import Item
 from fre_hpo.errors import DataProblems
 
 COLOURS = {"background": "#000000", "membrane": "#ff0000", "nucleus": "#00ff00"}

@@ -9,16 +9,16 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from fre_hpo.data.building import build
+from fre_hpo.data.assembly.building import build
+from fre_hpo.data.assembly.images import PERCENTILES, Percentiles
+from fre_hpo.data.assembly.labels import Instances, LabelMap, Value
+from fre_hpo.data.assembly.survey import Reading
 from fre_hpo.data.dataset import Dataset
-from fre_hpo.data.images import PERCENTILES, Percentiles
-from fre_hpo.data.labels import Instances, LabelMap, Value
-from fre_hpo.data.manifest import read_manifest
-from fre_hpo.data.pairing import Pairing, check_templates, find_pairs
+from fre_hpo.data.dividing.splitting import Item, Rule, divide
+from fre_hpo.data.finding.manifest import read_manifest
+from fre_hpo.data.finding.pairing import Pairing, check_templates, find_pairs
 from fre_hpo.data.pictures import Channel
 from fre_hpo.data.source import DataSource, PictureOptions
-from fre_hpo.data.splitting import Item, Rule, divide
-from fre_hpo.data.survey import Reading
 from fre_hpo.errors import DataProblems, counted
 
 

@@ -7,9 +7,9 @@ from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from fre_hpo.data import images
+from fre_hpo.data.assembly import images
+from fre_hpo.data.assembly.survey import Reading
 from fre_hpo.data.dataset import Dataset
-from fre_hpo.data.survey import Reading
 from fre_hpo.errors import DatasetNotFound
 
 NETWORK_STRIDE = 8

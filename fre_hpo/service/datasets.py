@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from fre_hpo import data
 from fre_hpo.data import Dataset
-from fre_hpo.data.shares import shares
+from fre_hpo.data.showing.shares import shares
 from fre_hpo.errors import CannotWrite, FileInTheWay, Unpublished, UsageError
 from fre_hpo.service.request import DEFAULT_METHOD
 from fre_hpo.settings import Settings
@@ -25,8 +25,8 @@ from fre_hpo.study.recipe import Recipe
 from fre_hpo.study.spec import Spec
 
 if TYPE_CHECKING:
-    from fre_hpo.data.downloading import Progress
-    from fre_hpo.data.fetching import Fetched, Publication
+    from fre_hpo.data.fetching.downloading import Progress
+    from fre_hpo.data.fetching.fetch import Fetched, Publication
     from fre_hpo.data.guessing import Guess
 
 _MARK = "fre-hpo"
@@ -137,7 +137,7 @@ def draw(checked: Checked, path: Path) -> None:
     """Write the contact sheet; raises CannotWrite."""
     from PIL.PngImagePlugin import PngInfo
 
-    from fre_hpo.data.contact_sheet import contact_sheet
+    from fre_hpo.data.showing.contact_sheet import contact_sheet
 
     mark = PngInfo()
     mark.add_text(_MARK, f"contact sheet of {checked.dataset.fingerprint}")
@@ -161,7 +161,7 @@ def published(name: str, settings: Settings) -> Publication | None:
 
     Raises UnknownDataset, and Unpublished, which says how to come by the set otherwise.
     """
-    from fre_hpo.data.fetching import PUBLICATIONS
+    from fre_hpo.data.fetching.fetch import PUBLICATIONS
 
     found = recipe.find(name)
     dataset = str(found.document.get("dataset", name))
@@ -186,7 +186,7 @@ def fetch(
     progress: Progress,
 ) -> Fetched:
     """Put a published set where `--dataset` looks for it, or into ``data_dir``."""
-    from fre_hpo.data import fetching
+    from fre_hpo.data.fetching import fetch as fetching
 
     destination = data_dir or settings.data_folder(publication.name)
     return fetching.fetch(publication, destination, origin, progress)

@@ -24,7 +24,7 @@ import forms
 from acceptance.refusing import Captured, assert_told, intact, refuse, start
 from formats import RGB, png, tiff
 from forms import COUNT, SIDE, drawn
-from fre_hpo.data import memory
+from fre_hpo.data.assembly import memory
 
 Plant = Callable[[Path], None]
 

@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from fre_hpo.data.finding.template import split_of
 from fre_hpo.data.guessing.groups import Groups
 from fre_hpo.data.guessing.listing import Fit, Layout
 from fre_hpo.data.guessing.seen import Seen, depths, named, repeated, summed_up
 from fre_hpo.data.guessing.tally import Tallies
-from fre_hpo.data.template import split_of
 from fre_hpo.errors import counted
 
 _MOST = 10

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from fre_hpo.data.finding.template import SPLIT_WORDS
 from fre_hpo.data.guessing.names import IMAGE_WORDS, MASK_WORDS, words
-from fre_hpo.data.template import SPLIT_WORDS
 
 Role = Literal["image", "mask", ""]
 

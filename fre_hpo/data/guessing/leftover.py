@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
+from fre_hpo.data.finding.template import parse
 from fre_hpo.data.guessing.listing import Layout, Listing, stem
 from fre_hpo.data.guessing.names import IMAGE_WORDS, MASK_WORDS, affixes, even, words
-from fre_hpo.data.template import parse
 from fre_hpo.errors import counted
 
 _MOST_VALUES = 64

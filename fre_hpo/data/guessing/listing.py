@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from fre_hpo.data.folder import written_by_us
-from fre_hpo.data.pairing import natural_order
-from fre_hpo.data.template import (
+from fre_hpo.data.finding.folder import written_by_us
+from fre_hpo.data.finding.pairing import natural_order
+from fre_hpo.data.finding.template import (
     SPLIT_WORDS,
     BadTemplate,
     Part,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from fre_hpo.data.finding.template import split_of
 from fre_hpo.data.guessing import options
 from fre_hpo.data.guessing import seen as pictures_seen
 from fre_hpo.data.guessing.conventions import mask_per_object
@@ -30,7 +31,6 @@ from fre_hpo.data.guessing.meaning import Meaning, interpret
 from fre_hpo.data.guessing.seen import Choice, Seen
 from fre_hpo.data.guessing.tally import Tallies, count_masks
 from fre_hpo.data.guessing.tiles import choose_tile
-from fre_hpo.data.template import split_of
 from fre_hpo.errors import DataProblems, counted
 
 TOPICS = ("layout", "pictures", "values", "files")

@@ -5,9 +5,9 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from fre_hpo.data.finding.manifest import read_manifest
+from fre_hpo.data.finding.pairing import Pairing
 from fre_hpo.data.guessing.listing import Fit, Layout, Listing
-from fre_hpo.data.manifest import read_manifest
-from fre_hpo.data.pairing import Pairing
 
 _ENDINGS = {".csv", ".tsv", ".json"}
 

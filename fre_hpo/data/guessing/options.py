@@ -5,14 +5,14 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from fre_hpo.data.dividing.splitting import Item, Rule, divide
+from fre_hpo.data.finding.template import split_of
 from fre_hpo.data.guessing.groups import Groups
 from fre_hpo.data.guessing.listing import Layout
 from fre_hpo.data.guessing.manifests import channel_names
 from fre_hpo.data.guessing.meaning import Meaning
 from fre_hpo.data.guessing.names import words
 from fre_hpo.data.guessing.seen import Choice, Seen
-from fre_hpo.data.splitting import Item, Rule, divide
-from fre_hpo.data.template import split_of
 from fre_hpo.errors import counted
 
 _SEQUENCES = frozenset(

@@ -4,9 +4,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
+from fre_hpo.data.finding.template import split_of
 from fre_hpo.data.guessing.listing import Layout, Listing, fit, join, stem
 from fre_hpo.data.guessing.names import IMAGE_WORDS, MASK_WORDS, words
-from fre_hpo.data.template import split_of
 
 FORM = "a folder for each picture"
 

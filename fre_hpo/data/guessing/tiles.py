@@ -2,8 +2,8 @@
 
 from collections import Counter
 
+from fre_hpo.data.assembly.tiling import Shape, count
 from fre_hpo.data.guessing.seen import Choice, Seen
-from fre_hpo.data.tiling import Shape, count
 
 _WHOLE = 512
 """Pictures of no larger side need not be cut."""

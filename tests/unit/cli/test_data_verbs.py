@@ -17,7 +17,7 @@ from PIL import Image
 
 from drawn import draw_drosophila_set, draw_mouse_set
 from fre_hpo.cli.main import run
-from fre_hpo.data import fetching
+from fre_hpo.data.fetching import fetch as fetching
 from fre_hpo.service.check import check as check_start
 from fre_hpo.service.request import Request
 from fre_hpo.settings import load

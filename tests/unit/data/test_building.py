@@ -9,12 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import formats
-from fre_hpo.data import IGNORED, Dataset, images, tiling
-from fre_hpo.data.building import Room, _facts, _fill, _names, build
-from fre_hpo.data.labels import LabelMap
-from fre_hpo.data.pairing import Pair
-from fre_hpo.data.splitting import SPLITS, Item
-from fre_hpo.data.survey import Reading
+from fre_hpo.data import IGNORED, Dataset
+from fre_hpo.data.assembly import images, tiling
+from fre_hpo.data.assembly.building import Room, _facts, _fill, _names, build
+from fre_hpo.data.assembly.labels import LabelMap
+from fre_hpo.data.assembly.survey import Reading
+from fre_hpo.data.dividing.splitting import SPLITS, Item
+from fre_hpo.data.finding.pairing import Pair
 from fre_hpo.errors import DataProblems
 
 SIDES = st.integers(1, 50)

@@ -9,12 +9,21 @@ import pytest
 from numpy.typing import NDArray
 
 from fre_hpo import data
-from fre_hpo.data import overlay
-from fre_hpo.data.contact_sheet import WIDTH, chosen, contact_sheet
 from fre_hpo.data.dataset import IGNORED, Dataset, Split, assemble
-from fre_hpo.data.overlay import HATCH, PALETTE, TINT, colours, fitted, nearest, overlaid, seen
-from fre_hpo.data.pen import shortened
-from fre_hpo.data.shares import class_pixels, percent, shares
+from fre_hpo.data.showing import overlay
+from fre_hpo.data.showing.contact_sheet import WIDTH, chosen, contact_sheet
+from fre_hpo.data.showing.overlay import (
+    HATCH,
+    PALETTE,
+    TINT,
+    colours,
+    fitted,
+    nearest,
+    overlaid,
+    seen,
+)
+from fre_hpo.data.showing.pen import shortened
+from fre_hpo.data.showing.shares import class_pixels, percent, shares
 
 CLASSES = ("background", "membrane", "nucleus")
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from fre_hpo.data.examination import PageFacts, examine
+from fre_hpo.data.assembly.examination import PageFacts, examine
 
 CLASSES = ("background", "membrane", "nucleus")
 ALL = (90, 6, 4)

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from drawn import draw_drosophila_set
-from fre_hpo.data import fetching
-from fre_hpo.data.fetching import Fetched, Publication, fetch
+from fre_hpo.data.fetching import fetch as fetching
+from fre_hpo.data.fetching.fetch import Fetched, Publication, fetch
 from fre_hpo.errors import DataProblems, DatasetNotFound, FetchFailed, FolderOccupied, FreHpoError
 from postgres import free_port
 from serving import Behaviour, Server
@@ -409,7 +409,7 @@ def test_a_server_that_is_not_there(published: Publication, place: Path) -> None
 def test_a_silent_server(
     published: Publication, place: Path, files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fre_hpo.data.downloading.SECONDS", 0.2)
+    monkeypatch.setattr("fre_hpo.data.fetching.downloading.SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as mute:
         url = f"http://127.0.0.1:{mute.getsockname()[1]}/set.zip"
         assert "timed out" in str(refused(published, place, url))
@@ -418,8 +418,8 @@ def test_a_silent_server(
 def test_a_download_without_end(
     published: Publication, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fre_hpo.data.downloading._PIECE", 1000)
-    monkeypatch.setattr("fre_hpo.data.downloading.LARGEST", 5000)
+    monkeypatch.setattr("fre_hpo.data.fetching.downloading._PIECE", 1000)
+    monkeypatch.setattr("fre_hpo.data.fetching.downloading.LARGEST", 5000)
     with Server(Behaviour(bytes(9000))) as server:
         error = refused(published, place, server.url)
     assert "it has more than" in str(error)

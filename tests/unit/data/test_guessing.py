@@ -14,11 +14,11 @@ from PIL import Image
 
 from drawn import COLOURS, save
 from fre_hpo.data import DATASETS, phantom
+from fre_hpo.data.finding.pairing import find_pairs
 from fre_hpo.data.guessing import Guess, guess, recipe_text
 from fre_hpo.data.guessing.folders import read
 from fre_hpo.data.guessing.groups import find_groups
 from fre_hpo.data.guessing.names import Pattern, between, within
-from fre_hpo.data.pairing import find_pairs
 from fre_hpo.errors import DataProblems
 
 SIZE = 32

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fre_hpo.data import images
+from fre_hpo.data.assembly import images
 
 
 def test_full_scale_follows_the_bit_depth() -> None:

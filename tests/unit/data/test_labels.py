@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import formats
-from fre_hpo.data.labels import INSTANCE_CLASSES, MOST_CLASSES, LabelMap, _edges, colour
+from fre_hpo.data.assembly.labels import INSTANCE_CLASSES, MOST_CLASSES, LabelMap, _edges, colour
 from fre_hpo.data.pictures import PictureError
 
 SIDE = 24

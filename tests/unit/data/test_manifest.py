@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 import forms
-from fre_hpo.data import manifest
-from fre_hpo.data.pairing import Pair, Pairing
+from fre_hpo.data.finding import manifest
+from fre_hpo.data.finding.pairing import Pair, Pairing
 from fre_hpo.errors import DataProblems
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fre_hpo.data import memory
+from fre_hpo.data.assembly import memory
 
 UNLIMITED = 1 << 62
 

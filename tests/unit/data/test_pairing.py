@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fre_hpo.data import pairing
-from fre_hpo.data.pairing import BadTemplate, Pair, Pairing, check_templates, natural_order
+from fre_hpo.data.finding import pairing
+from fre_hpo.data.finding.pairing import BadTemplate, Pair, Pairing, check_templates, natural_order
 
 SIDE_BY_SIDE = ("images/{id}.*", "masks/{id}.*")
 
@@ -563,7 +563,7 @@ WITHOUT_RIGHTS = """
 import os, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from fre_hpo.data.pairing import find_pairs
+from fre_hpo.data.finding.pairing import find_pairs
 if os.getuid() == 0:
     os.setgroups([]), os.setgid(65534), os.setuid(65534)
 problems = []

@@ -12,10 +12,11 @@ import formats
 import forms
 from forms import drawn, load
 from fre_hpo import data
-from fre_hpo.data import IGNORED, memory, pairs
+from fre_hpo.data import IGNORED, pairs
+from fre_hpo.data.assembly import memory
+from fre_hpo.data.assembly.survey import Reading
 from fre_hpo.data.dataset import Split
 from fre_hpo.data.pairs import Options
-from fre_hpo.data.survey import Reading
 from fre_hpo.errors import DataProblems, DatasetNotFound
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fre_hpo.data.dealing import even_blocks, even_parts, nearest_subset, nearest_tail
-from fre_hpo.data.splitting import SPLITS, Item, Rule, divide
+from fre_hpo.data.dividing.dealing import even_blocks, even_parts, nearest_subset, nearest_tail
+from fre_hpo.data.dividing.splitting import SPLITS, Item, Rule, divide
 
 RANDOM = Rule("random", validation=0.15, test=0.15, folds=0, fold=0, seed=0)
 ORDER = replace(RANDOM, split="order")

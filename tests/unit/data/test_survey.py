@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 import formats
-from fre_hpo.data import memory, pictures
-from fre_hpo.data.pairing import Pair
+from fre_hpo.data import pictures
+from fre_hpo.data.assembly import memory
+from fre_hpo.data.assembly.survey import Reading, Survey, in_threads, noted, survey
+from fre_hpo.data.finding.pairing import Pair
 from fre_hpo.data.pictures import PictureError
-from fre_hpo.data.survey import Reading, Survey, in_threads, noted, survey
 
 WHOLE = Reading()
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fre_hpo.data import tiling
+from fre_hpo.data.assembly import tiling
 
 SIDES = st.integers(1, 40)
 SHAPES = st.tuples(SIDES, SIDES)

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from fre_hpo.data.dead_ends import DeadEnd
-from fre_hpo.data.folder import Folder
-from fre_hpo.data.template import Part, Template, Values, split_of
+from fre_hpo.data.finding.dead_ends import DeadEnd
+from fre_hpo.data.finding.folder import Folder
+from fre_hpo.data.finding.template import Part, Template, Values, split_of
 
 Key = tuple[tuple[str, str], ...]
 """Placeholders with their values, by name; an image and its mask have the same."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from fre_hpo.data.template import UNSHOWABLE
+from fre_hpo.data.finding.template import UNSHOWABLE
 
 _LITTER = {"thumbs.db", "desktop.ini", "__macosx", "icon\r"}
 _SHOWN = 6

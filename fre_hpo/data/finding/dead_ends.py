@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fre_hpo.data.folder import Folder
-from fre_hpo.data.template import Part
+from fre_hpo.data.finding.folder import Folder
+from fre_hpo.data.finding.template import Part
 from fre_hpo.errors import counted
 
 

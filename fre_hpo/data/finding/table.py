@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from fre_hpo.data.template import UNSHOWABLE
+from fre_hpo.data.finding.template import UNSHOWABLE
 from fre_hpo.errors import counted
 
 COLUMNS = {

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
-from fre_hpo.data import dead_ends
-from fre_hpo.data.dead_ends import DeadEnd
-from fre_hpo.data.folder import Folder
-from fre_hpo.data.matching import Key, Match, matches, told_apart, unread
-from fre_hpo.data.template import (
+from fre_hpo.data.finding import dead_ends
+from fre_hpo.data.finding.dead_ends import DeadEnd
+from fre_hpo.data.finding.folder import Folder
+from fre_hpo.data.finding.matching import Key, Match, matches, told_apart, unread
+from fre_hpo.data.finding.template import (
     SPLITS,
     BadTemplate,
     Template,

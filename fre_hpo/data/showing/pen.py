@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from fre_hpo.data.overlay import Colour, Pixels
+from fre_hpo.data.showing.overlay import Colour, Pixels
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw, ImageFont

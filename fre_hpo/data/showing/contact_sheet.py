@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fre_hpo.data import overlay
 from fre_hpo.data.dataset import Dataset, Split
-from fre_hpo.data.overlay import Colour
-from fre_hpo.data.pen import ALARM, INK, PALE, PAPER, SWATCH, Pen, length, shortened
-from fre_hpo.data.shares import Shares, class_pixels, percent, shares
+from fre_hpo.data.showing import overlay
+from fre_hpo.data.showing.overlay import Colour
+from fre_hpo.data.showing.pen import ALARM, INK, PALE, PAPER, SWATCH, Pen, length, shortened
+from fre_hpo.data.showing.shares import Shares, class_pixels, percent, shares
 
 if TYPE_CHECKING:
     from PIL import Image

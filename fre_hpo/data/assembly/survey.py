@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from fre_hpo.data import images, memory, pictures, tiling
-from fre_hpo.data.images import Normalisation
-from fre_hpo.data.pairing import Pair
+from fre_hpo.data import pictures
+from fre_hpo.data.assembly import images, memory, tiling
+from fre_hpo.data.assembly.images import Normalisation
+from fre_hpo.data.assembly.tiling import Shape
+from fre_hpo.data.finding.pairing import Pair
 from fre_hpo.data.pictures import Channel, Header, PictureError
-from fre_hpo.data.tiling import Shape
 from fre_hpo.errors import counted
 
 T = TypeVar("T")

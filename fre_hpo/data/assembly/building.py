@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fre_hpo.data import images, pictures, tiling
+from fre_hpo.data import pictures
+from fre_hpo.data.assembly import images, tiling
+from fre_hpo.data.assembly.examination import PageFacts, examine
+from fre_hpo.data.assembly.labels import LabelMap
+from fre_hpo.data.assembly.survey import Reading, Survey, Surveyed, in_threads, noted, survey
 from fre_hpo.data.dataset import IGNORED, Dataset, Split, assemble
-from fre_hpo.data.examination import PageFacts, examine
-from fre_hpo.data.labels import LabelMap
-from fre_hpo.data.pairing import Pair
-from fre_hpo.data.splitting import SPLITS, Item
-from fre_hpo.data.survey import Reading, Survey, Surveyed, in_threads, noted, survey
+from fre_hpo.data.dividing.splitting import SPLITS, Item
+from fre_hpo.data.finding.pairing import Pair
 from fre_hpo.errors import DataProblems
 
 Divide = Callable[[Sequence[Item], list[str]], Mapping[str, Sequence[int]]]

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from fre_hpo.data.dealing import even_blocks, even_parts, nearest_subset, nearest_tail
-from fre_hpo.data.shortage import Undivided, too_few
-from fre_hpo.data.template import SPLITS
+from fre_hpo.data.dividing.dealing import even_blocks, even_parts, nearest_subset, nearest_tail
+from fre_hpo.data.dividing.shortage import Undivided, too_few
+from fre_hpo.data.finding.template import SPLITS
 from fre_hpo.errors import counted, nearest
 
 __all__ = ["SPLITS", "Item", "Rule", "divide"]

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from fre_hpo.data.downloading import Progress, download, forget
-from fre_hpo.data.origin import Place, local, opened, reading
+from fre_hpo.data.fetching.downloading import Progress, download, forget
+from fre_hpo.data.fetching.origin import Place, local, opened, reading
 from fre_hpo.errors import (
     DataProblems,
     DatasetNotFound,

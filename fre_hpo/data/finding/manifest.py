@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from fre_hpo.data.folder import is_inside
-from fre_hpo.data.pairing import Pair, Pairing, natural_order, shortened
-from fre_hpo.data.table import Row, read_table
-from fre_hpo.data.template import split_of
+from fre_hpo.data.finding.folder import is_inside
+from fre_hpo.data.finding.pairing import Pair, Pairing, natural_order, shortened
+from fre_hpo.data.finding.table import Row, read_table
+from fre_hpo.data.finding.template import split_of
 from fre_hpo.errors import counted
 
 _LISTED = 8
