@@ -108,15 +108,15 @@ def logs(
 
     which: dict[str, Any] = {"trial": trial, "frequent": verbose or trial is not None}
     log = events.log_file(settings, study)
-    found = events.read_events(log, **which)
-    found = list(deque(found, maxlen=lines or None))
+    every, end = events.read_events(log, **which)
+    found = list(deque(every, maxlen=lines or None))
     if form != "table":
         print_data(found, form)
     else:
         for event in found:
             click.echo(_line(event))
     if follow:
-        for event in events.follow(log, **which):
+        for event in events.follow(log, end, **which):
             click.echo(_line(event))
 
 

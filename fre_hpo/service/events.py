@@ -27,16 +27,22 @@ def log_file(settings: Settings, study: str) -> Path:
     return folder.events
 
 
-def read_events(log: Path, *, trial: int | None, frequent: bool) -> list[dict[str, Any]]:
-    """What was logged so far, of one trial or of all; ``frequent``: with the events of every epoch."""
-    with log.open("rb") as file:
-        return [e for e in _events(file.read()) if _is_wanted(e, trial, frequent)]
+def read_events(
+    log: Path, *, trial: int | None, frequent: bool
+) -> tuple[list[dict[str, Any]], int]:
+    """What was logged so far, of one trial or of all, and the place where the next line begins.
+
+    frequent: with the events of every epoch.
+    """
+    text = log.read_bytes()
+    end = text.rfind(b"\n") + 1
+    return [e for e in _events(text[:end]) if _is_wanted(e, trial, frequent)], end
 
 
-def follow(log: Path, *, trial: int | None, frequent: bool) -> Iterator[dict[str, Any]]:
-    """What is logged from now on, for ever."""
+def follow(log: Path, start: int, *, trial: int | None, frequent: bool) -> Iterator[dict[str, Any]]:
+    """What is logged from that place on, for ever."""
     with log.open("rb") as file:
-        file.seek(0, 2)
+        file.seek(start)
         rest = b""
         while True:
             text = rest + file.read()

@@ -79,7 +79,7 @@ copy = os.fork()
 if copy == 0:
     time.sleep(20)
     os._exit(0)
-print(child.stdout.readline().decode(), child.pid, copy, flush=True)
+print(child.stdout.readline().decode().strip(), child.pid, copy, flush=True)
 line.end(0)
 """
     with coordinator(program) as (process, line):
