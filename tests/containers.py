@@ -6,6 +6,7 @@ import io
 import struct
 import zlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import imagecodecs
@@ -18,6 +19,13 @@ HEIGHT, WIDTH = 22, 37
 Array = NDArray[Any]
 
 PALETTE = np.random.default_rng(5).integers(0, 256, (256, 3), dtype=np.uint8)
+
+
+def put(folder: Path, content: bytes, name: str = "a.png") -> Path:
+    """A file whose ending says nothing about its content."""
+    path = folder / name
+    path.write_bytes(content)
+    return path
 
 
 @dataclass(frozen=True, eq=False)

@@ -200,9 +200,8 @@ def _dry_run(request: Request, settings: Settings) -> int:
 
 
 def _splits(preparation: Preparation) -> list[tuple[str, tuple[int, int, int]]]:
-    dataset = preparation.dataset
-    named = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
-    shapes = {name: split.labels.shape for name, split in named.items()}
+    splits = preparation.dataset.splits
+    shapes = {name: split.labels.shape for name, split in splits.items()}
     return [(name, (shape[0], shape[1], shape[2])) for name, shape in shapes.items()]
 
 

@@ -14,7 +14,7 @@ from fre_hpo.data.assembly import images
 from fre_hpo.data.assembly.building import build
 from fre_hpo.data.assembly.labels import LabelMap
 from fre_hpo.data.dataset import Dataset
-from fre_hpo.data.dividing.splitting import Item
+from fre_hpo.data.dividing.splitting import SPLITS, Item
 from fre_hpo.data.finding.pairing import find_pairs
 from fre_hpo.data.source import DataSource, PictureOptions
 from fre_hpo.errors import DataProblems
@@ -76,10 +76,7 @@ def in_order(options: Options) -> dict[str, Sequence[int]]:
     """The first pictures train, the next ones validate, the last ones test."""
     counts = (options.train, options.validation, options.test)
     ends = pairwise(accumulate(counts, initial=0))
-    return {
-        split: range(start, end)
-        for split, (start, end) in zip(("train", "validation", "test"), ends, strict=True)
-    }
+    return {split: range(start, end) for split, (start, end) in zip(SPLITS, ends, strict=True)}
 
 
 SOURCE = DataSource(

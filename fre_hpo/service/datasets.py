@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from fre_hpo import data
 from fre_hpo.data import Dataset
+from fre_hpo.data.finding.folder import sheet_name
 from fre_hpo.data.showing.shares import shares
 from fre_hpo.errors import CannotWrite, FileInTheWay, Unpublished, UsageError
 from fre_hpo.service.request import DEFAULT_METHOD
@@ -45,9 +46,8 @@ class Checked:
     def plain(self) -> dict[str, Any]:
         """What people and programs are told of it; shares are of the labelled pixels, 0..1."""
         dataset = self.dataset
-        splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
         found: dict[str, Any] = {}
-        for name, split in splits.items():
+        for name, split in dataset.splits.items():
             _, channels, height, width = split.images.shape
             share = shares(split, dataset.classes)
             found[name] = {
@@ -113,7 +113,7 @@ def sheet_path(name: str, given: Path | None) -> Path:
 
     Raises FileInTheWay rather than name a file that is not an earlier contact sheet.
     """
-    path = given.expanduser() if given else Path(f"{recipe.find(name).name}-check.png")
+    path = given.expanduser() if given else Path(sheet_name(recipe.find(name).name))
     if path.suffix.lower() != ".png":
         problem = f"The picture is a PNG: name a file that ends with .png, and not {path.name}."
         raise UsageError(problem=problem)

@@ -6,7 +6,6 @@ them is told in one list.
 """
 
 import os
-import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 
 from fre_hpo import methods
 from fre_hpo.data import DATASETS
+from fre_hpo.data.finding.folder import recipe_name
 from fre_hpo.errors import (
     BadValue,
     FolderNotRecipe,
@@ -134,8 +134,7 @@ def read(path: Path) -> Recipe:
         raise UnreadableRecipe(path=path, reason=f"it is not TOML: {error}") from None
     except RecursionError:
         raise UnreadableRecipe(path=path, reason="its values are nested too deeply") from None
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem)[:40]
-    return Recipe(name, path, document)
+    return Recipe(recipe_name(path.stem), path, document)
 
 
 def parse_set(

@@ -148,12 +148,17 @@ def written_by_us(names: Iterable[str]) -> set[str]:
     it, which is what `fre-hpo data check X.toml` writes there."""
     here = set(names)
     recipes = {name for name in here if name.endswith(".toml")}
-    return recipes | (here & {_sheet(name.removesuffix(".toml")) for name in recipes})
+    return recipes | (here & {sheet_name(name.removesuffix(".toml")) for name in recipes})
 
 
-def _sheet(recipe: str) -> str:
-    """The contact sheet's name: of the recipe's, at most 40 plain characters."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", recipe)[:40] + "-check.png"
+def recipe_name(stem: str) -> str:
+    """What a recipe is called, by the stem of its file: at most 40 plain characters."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", stem)[:40]
+
+
+def sheet_name(recipe: str) -> str:
+    """The file of a recipe's contact sheet."""
+    return f"{recipe_name(recipe)}-check.png"
 
 
 def _is_litter(name: str) -> bool:

@@ -40,7 +40,7 @@ def contact_sheet(dataset: Dataset, title: str = "") -> Image.Image:
     from PIL import Image
 
     palette = overlay.colours(dataset.classes)
-    splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    splits = dataset.splits
     strips = [_heading(dataset, title), _legend(dataset, splits, palette)]
     strips += [_pictures(n, s, dataset.classes, palette) for n, s in splits.items() if len(s)]
     sheet = Image.new("RGB", (WIDTH, sum(strip.height for strip in strips) + MARGIN), PAPER)
@@ -64,9 +64,8 @@ def _heading(dataset: Dataset, title: str) -> Image.Image:
 
 
 def _counts(dataset: Dataset) -> str:
-    splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
     _, channels, height, width = dataset.train.images.shape
-    counts = ", ".join(f"{name} {len(split)}" for name, split in splits.items())
+    counts = ", ".join(f"{name} {len(split)}" for name, split in dataset.splits.items())
     text = f"{counts} images of {height} x {width} pixels"
     if channels == 1:
         return f"{text}; the contrast of each is stretched here"

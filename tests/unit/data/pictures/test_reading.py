@@ -24,6 +24,7 @@ from containers import (
     pillow,
     png,
     png_chunk,
+    put,
     tiff,
     with_alpha,
 )
@@ -32,13 +33,6 @@ from fre_hpo.data import pictures
 SAMPLES = every_sample()
 DRAWN = [sample for sample in SAMPLES if sample.image is not None]
 LOSSY = [sample for sample in SAMPLES if sample.image is None]
-
-
-def put(folder: Path, content: bytes, name: str = "a.png") -> Path:
-    """A file whose ending says nothing about its content."""
-    path = folder / name
-    path.write_bytes(content)
-    return path
 
 
 def assert_same(found: Array, expected: Array) -> None:

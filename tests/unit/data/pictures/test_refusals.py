@@ -27,6 +27,7 @@ from containers import (
     pillow,
     png,
     png_chunk,
+    put,
     tiff,
     with_alpha,
 )
@@ -39,12 +40,6 @@ READERS: list[Callable[[Path], Any]] = [
     pictures.read_numbers,
     pictures.read_colours,
 ]
-
-
-def put(folder: Path, content: bytes, name: str = "a.png") -> Path:
-    path = folder / name
-    path.write_bytes(content)
-    return path
 
 
 def sentence(read: Callable[[Path], Any], path: Path) -> str:

@@ -10,17 +10,11 @@ import numpy as np
 import pytest
 import tifffile
 
-from containers import Array, grey, last, tiff
+from containers import Array, grey, last, put, tiff
 from fre_hpo.data import pictures
 from fre_hpo.data.pictures import PictureError
 
 HYPERSTACKS = [("ZCYX", (3, 2)), ("CYX", (2,)), ("TZCYX", (2, 3, 2)), ("TYX", (4,)), ("ZYX", (3,))]
-
-
-def put(folder: Path, content: bytes) -> Path:
-    path = folder / "stack.tif"
-    path.write_bytes(content)
-    return path
 
 
 def drawn(axes: str, sizes: tuple[int, ...], dtype: Any = np.uint8) -> tuple[Array, Array]:
