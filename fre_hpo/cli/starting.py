@@ -16,7 +16,7 @@ from fre_hpo.cli.launching import (
     supervise,
 )
 from fre_hpo.cli.options import AutoNumber, common
-from fre_hpo.errors import EXIT_DONE, EXIT_INCOMPLETE, EXIT_STOPPED
+from fre_hpo.errors import EXIT_DONE, EXIT_INCOMPLETE, EXIT_STOPPED, StorageUnreachable
 from fre_hpo.settings import Settings
 
 if TYPE_CHECKING:
@@ -207,20 +207,30 @@ def _splits(preparation: Preparation) -> list[tuple[str, tuple[int, int, int]]]:
 
 def _conclude(ended: Ended, settings: Settings) -> int:
     """Print what was found and where it lies; the exit code says whether it is all that was wanted."""
-    from fre_hpo.cli.tables import params_text
-    from fre_hpo.service import read
     from fre_hpo.settings import masked
 
     if ended.complete:
-        observed = read.best(settings, ended.study)["observed"]
-        what = f"{params_text(observed['params'])}  " if observed["params"] else ""
-        click.echo(f"best: trial {observed['number']}  {what}mIoU {observed['value']:.4f}")
+        try:
+            click.echo(f"best: {_best(settings, ended.study)}")
+        except StorageUnreachable as error:  # all is written; only to show it must wait
+            click.echo(
+                f"The search is over, but its best trial cannot be shown now.  {error}", err=True
+            )
     click.echo(f"files: {settings.study_folder(ended.study)}")
     click.echo(f"storage: {masked(settings.storage)}")
     if ended.complete >= ended.wanted:
         return EXIT_DONE
     click.echo(_why(ended), err=True)
     return EXIT_STOPPED if ended.outcome.value == "stopped" else EXIT_INCOMPLETE
+
+
+def _best(settings: Settings, study: str) -> str:
+    from fre_hpo.cli.tables import params_text
+    from fre_hpo.service import read
+
+    observed = read.best(settings, study)["observed"]
+    what = f"{params_text(observed['params'])}  " if observed["params"] else ""
+    return f"trial {observed['number']}  {what}mIoU {observed['value']:.4f}"
 
 
 def _why(ended: Ended) -> str:

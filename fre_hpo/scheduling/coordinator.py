@@ -23,6 +23,7 @@ from fre_hpo.scheduling.obstacle import STOPPING_SECONDS, Obstacle
 from fre_hpo.scheduling.placement import Placement
 from fre_hpo.scheduling.recorder import Recorder
 from fre_hpo.scheduling.state import Ask, Dispatch, End, Outcome, Search, Wait
+from fre_hpo.study import fault
 from fre_hpo.study.folder import StudyFolder
 from fre_hpo.study.ledger import Ledger
 from fre_hpo.study.lock import CoordinatorLock
@@ -92,6 +93,11 @@ class Coordinator:
             elapsed=float((self._ledger.live or {}).get("elapsed", 0.0)),
             epochs=self._ledger.spec.training.epochs,
         )
+
+    @property
+    def complete(self) -> int:
+        """The trials that count towards the total, over all starts."""
+        return self._search.complete
 
     # --- the loop -------------------------------------------------------------------------------
 
@@ -166,6 +172,7 @@ class Coordinator:
         self._journal.publish(now=True)
         facts = {"outcome": outcome.value, "complete": self._search.complete}
         self._journal.log("study_finished", **facts)
+        fault.point("finished")
 
     def _begin(self) -> None:
         """Count what is there; what runs or waits with parameters was left by an earlier run."""

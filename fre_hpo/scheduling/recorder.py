@@ -14,6 +14,7 @@ from fre_hpo.scheduling.archive import Archive, TrialOutcome
 from fre_hpo.scheduling.executor import Arrival, Lost, OutOfMemory, Raised
 from fre_hpo.scheduling.journal import Journal
 from fre_hpo.scheduling.state import Search
+from fre_hpo.study import fault
 from fre_hpo.study.ledger import Ledger
 from fre_hpo.study.records import TrialRecord
 from fre_hpo.trial import Checkpoint, Epoch, Report, Result, Started, Stopped, curve_row
@@ -95,6 +96,7 @@ class Recorder:
         )
         mean = _smoothed(live.epoch_seconds, row.seconds)
         self._journal.change(running=live.with_trial(trial).running, epoch_seconds=mean)
+        fault.point("epoch")
 
     def put_back(
         self, search: Search, number: int, attempt: int, epoch: int | None = None

@@ -57,7 +57,7 @@ def search(
         coordinator = Coordinator(ledger, folder, executor, lock, placement, plan, stop, observer)
         with stop_on_signals(stop):
             outcome = coordinator.run()
-        return outcome, sum(record.counts for record in ledger.records())
+        return outcome, coordinator.complete
 
 
 @contextmanager

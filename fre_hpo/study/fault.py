@@ -1,7 +1,8 @@
 """Fault points, for the tests that prove what a crash at the worst moment leaves behind.
 
 ``FRE_HPO_FAULT=asked`` kills the coordinator the first time that it comes by that point, as a loss of
-power would; ``asked:3`` the third time.  Nobody sets it outside the tests.
+power would; ``asked:3`` the third time; ``asked:3:halt`` halts it there until somebody continues it, as a
+machine that is suspended.  Nobody sets it outside the tests.
 """
 
 import os
@@ -13,11 +14,11 @@ _passed: Counter[str] = Counter()
 
 
 def point(name: str) -> None:
-    """Die here if the environment asks for it."""
+    """Die or halt here if the environment asks for it."""
     wanted = os.environ.get(VARIABLE)
-    if wanted is None:
+    if not wanted:
         return
-    place, _, count = wanted.partition(":")
+    place, count, what = [*wanted.split(":"), "", ""][:3]
     _passed[name] += 1
     if place == name and _passed[name] == int(count or 1):
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGSTOP if what == "halt" else signal.SIGKILL)

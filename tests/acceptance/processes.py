@@ -34,11 +34,11 @@ TWO = start_flags("--trials", "2", longer=True)
 
 
 @contextmanager
-def background(*arguments: str, home: Path) -> Iterator[subprocess.Popen[str]]:
+def background(*arguments: str, home: Path, fault: str = "") -> Iterator[subprocess.Popen[str]]:
     """A command that runs meanwhile; when the block is left it is dead, and its coordinator with it."""
     process = subprocess.Popen(
         command(*arguments),
-        env=environment(home),
+        env={**environment(home), "FRE_HPO_FAULT": fault},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -48,6 +48,27 @@ def background(*arguments: str, home: Path) -> Iterator[subprocess.Popen[str]]:
     finally:
         process.kill()
         process.communicate()
+
+
+@contextmanager
+def halted(
+    *arguments: str, home: Path, epoch: int = 1, point: str = "epoch"
+) -> Iterator[subprocess.Popen[str]]:
+    """A search whose coordinator halts when it has written so many epochs, until ``go_on``: on no
+    machine is it too fast for what is to happen in its middle."""
+    with background(*arguments, home=home, fault=f"{point}:{epoch}:halt") as search:
+        wait_for(lambda: _is_halted(search), f"{point} {epoch}")
+        yield search
+
+
+def _is_halted(search: subprocess.Popen[str]) -> bool:
+    assert search.poll() is None, search.communicate()
+    children = psutil.Process(search.pid).children()
+    return [child.status() for child in children] == [psutil.STATUS_STOPPED]
+
+
+def go_on(search: subprocess.Popen[str]) -> None:
+    psutil.Process(coordinator(search)).resume()
 
 
 def events(home: Path, study: str = STUDY) -> list[dict[str, Any]]:

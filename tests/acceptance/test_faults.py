@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from acceptance.processes import (
     background,
     curve,
     events,
+    go_on,
+    halted,
     outcome,
     read_json,
     rows,
@@ -68,12 +71,14 @@ def test_an_outage_of_the_database_loses_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("FRE_HPO_STORAGE", postgres_url)
-    with background(*start_flags("--trials", "4", longer=True, executor=executor), home=home) as s:
-        wait_for_event(home, "epoch", trial=1, epoch=2)
+    flags = start_flags("--trials", "4", longer=True, executor=executor)
+    with halted(*flags, home=home, epoch=18) as search:
         postgres_server.stop("fast")
+        go_on(search)
         time.sleep(6)
         postgres_server.start()
-        assert s.wait(120) == 0
+        _, errors = search.communicate(timeout=120)
+    assert search.returncode == 0, errors
     assert states(postgres_server, postgres_url) == ["COMPLETE"] * 4
     assert stored_points(postgres_server, postgres_url) == all_points(4)
     assert all(len(curve(home, n)) == LONGER["training.epochs"] for n in range(4))
@@ -86,9 +91,9 @@ def test_patience_that_is_used_up_ends_with_5_and_a_start_goes_on(
 ) -> None:
     monkeypatch.setenv("FRE_HPO_STORAGE", postgres_url)
     flags = start_flags("--trials", "2", "--storage-patience", "2", longer=True)
-    with background(*flags, home=home) as search:
-        wait_for_event(home, "epoch", trial=0, epoch=3)
+    with halted(*flags, home=home, epoch=3) as search:
         postgres_server.stop("immediate")
+        go_on(search)
         _, errors = search.communicate(timeout=60)
     assert search.returncode == 5
     assert errors.splitlines()[-1].startswith("Error: The storage postgresql")
@@ -98,22 +103,35 @@ def test_patience_that_is_used_up_ends_with_5_and_a_start_goes_on(
     assert stored_points(postgres_server, postgres_url) == all_points(2)
 
 
+def test_an_outage_after_the_last_write_is_no_failure(
+    home: Path, postgres_server: Postgres, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FRE_HPO_STORAGE", postgres_url)
+    with halted(*start_flags("--trials", "2"), home=home, point="finished") as search:
+        postgres_server.stop("fast")
+        go_on(search)
+        output, errors = search.communicate(timeout=60)
+        postgres_server.start()
+    assert search.returncode == 0, errors
+    assert "best: " not in output
+    assert "its best trial cannot be shown now.  The storage postgresql" in errors
+    assert "Traceback" not in errors
+    assert states(postgres_server, postgres_url) == ["COMPLETE"] * 2
+
+
 def test_a_holder_that_was_halted_past_its_lock_writes_nothing_more(
     home: Path, postgres_server: Postgres, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FRE_HPO_STORAGE", postgres_url)
     flags = start_flags("--trials", "2", longer=True)
-    with background(*flags, home=home) as halted:
-        wait_for_event(home, "epoch", trial=0, epoch=3)
-        pid = events(home)[0]["pid"]
-        os.kill(pid, signal.SIGSTOP)
+    with halted(*flags, home=home, epoch=3) as first:
         postgres_server.restart("fast")
         second = fre_hpo(*flags, home=home)
         assert second.returncode == 0, second.stderr
         before = (events(home), read_json("trials", STUDY, home=home))
-        os.kill(pid, signal.SIGCONT)
-        _, errors = halted.communicate(timeout=60)
-    assert halted.returncode == 5
+        go_on(first)
+        _, errors = first.communicate(timeout=60)
+    assert first.returncode == 5, errors
     assert "another coordinator may hold it now" in errors.splitlines()[-1]
     assert (events(home), read_json("trials", STUDY, home=home)) == before
     assert states(postgres_server, postgres_url) == ["COMPLETE"] * 2
@@ -124,11 +142,11 @@ def test_a_holder_that_was_halted_past_its_lock_writes_nothing_more(
 
 
 def test_a_trial_failed_in_the_dashboard_is_stopped_and_replaced(home: Path) -> None:
-    with background(*start_flags("--trials", "2", longer=True), home=home) as search:
-        wait_for_event(home, "epoch", trial=0, epoch=2)
+    with halted(*start_flags("--trials", "2", longer=True), home=home, epoch=2) as search:
         storage = optuna.storages.RDBStorage(f"sqlite:///{home}/fre-hpo.db")
         optuna.load_study(study_name=STUDY, storage=storage).tell(0, state=TrialState.FAIL)
         storage.engine.dispose()
+        go_on(search)
         wait_for_event(home, "trial_finished", trial=0, state="FAIL")
         assert search.wait(60) == 0
     assert [t["state"] for t in read_json("trials", STUDY, home=home)] == [
@@ -144,13 +162,15 @@ def test_a_trial_failed_in_the_dashboard_is_stopped_and_replaced(home: Path) -> 
 
 def test_stop_from_another_shell(home: Path, unbroken: Path) -> None:
     flags = start_flags("--trials", "2", longer=True)
-    with background(*flags, home=home) as search:
-        wait_for_event(home, "epoch", trial=0, epoch=2)
-        stopped = fre_hpo("stop", STUDY, home=home)
+    with halted(*flags, home=home, epoch=2) as search:
+        with background("stop", STUDY, home=home) as stop:
+            wait_for(lambda: _order(home) == "stop", "the order")
+            go_on(search)
+            _, errors = stop.communicate(timeout=30)
         assert search.wait(30) == 75
-    assert stopped.returncode == 0, stopped.stderr
+    assert stop.returncode == 0, errors
     complete = rows(home, "COMPLETE")
-    assert f"{STUDY} is stopped: {complete} of 2 trials are complete." in stopped.stderr
+    assert f"{STUDY} is stopped: {complete} of 2 trials are complete." in errors
     assert (rows(home, "WAITING"), rows(home, "RUNNING")) == (1, 0)
     last = [e["epoch"] for e in events(home) if e["event"] == "epoch"][-1]
     assert [e["epoch"] for e in events(home) if e["event"] == "checkpoint"][-1] == last
@@ -181,9 +201,11 @@ def test_pause_from_another_shell(home: Path) -> None:
 
 def test_stop_now_does_not_wait_and_stop_of_nothing_is_no_error(home: Path) -> None:
     flags = start_flags("--trials", "2", longer=True)
-    with background(*flags, home=home) as search:
-        wait_for_event(home, "epoch", trial=0, epoch=2)
-        assert fre_hpo("stop", STUDY, "--now", home=home).returncode == 0
+    with halted(*flags, home=home, epoch=2) as search:
+        with background("stop", STUDY, "--now", home=home) as stop:
+            wait_for(lambda: _order(home) == "stop now", "the order")
+            go_on(search)
+            assert stop.wait(30) == 0
         assert search.wait(30) == 75
     assert rows(home, "WAITING") == 1
     again = fre_hpo("stop", STUDY, home=home)
@@ -191,6 +213,14 @@ def test_stop_now_does_not_wait_and_stop_of_nothing_is_no_error(home: Path) -> N
     assert fre_hpo("stop", "no-such", home=home).returncode == 4
     assert fre_hpo(*flags, home=home).returncode == 0  # the order to stop does not stand for ever
     assert rows(home, "COMPLETE") == 2
+
+
+def _order(home: Path) -> str:
+    """The last order as the database itself tells."""
+    query = "SELECT value_json FROM study_user_attributes WHERE key = 'order'"
+    with closing(sqlite3.connect(home / "fre-hpo.db")) as database:
+        row = database.execute(query).fetchone()
+    return str(json.loads(row[0])["wish"]) if row else ""
 
 
 def _status(home: Path) -> dict[str, Any]:
@@ -273,9 +303,9 @@ def test_a_full_disk_pauses_the_search_until_there_is_space(
     if storage == "postgres":
         monkeypatch.setenv("FRE_HPO_STORAGE", request.getfixturevalue("postgres_url"))
     home, filler = small_disk / "home", small_disk / "filler"
-    with background(*start_flags("--trials", "3", longer=True), home=home) as search:
-        wait_for_event(home, "epoch", trial=0, epoch=4)
+    with halted(*start_flags("--trials", "3", longer=True), home=home, epoch=4) as search:
         _fill(filler)
+        go_on(search)
         if storage == "postgres":
             wait_for(lambda: "disk is full" in str(_status(home)["message"]), "the message")
             assert _status(home)["state"] == "paused"
