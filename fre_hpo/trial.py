@@ -21,7 +21,9 @@ from fre_hpo.methods import Slots, get
 from fre_hpo.model.unet import SEUNet
 from fre_hpo.study.spec import Spec
 from fre_hpo.training import checkpoint
+from fre_hpo.training.ahead import Ahead
 from fre_hpo.training.arrays import DeviceSplit
+from fre_hpo.training.engine import Engine, choose
 from fre_hpo.training.loop import Best, EpochRow, Training
 from fre_hpo.training.schedule import Schedule
 from fre_hpo.training.seeding import Purpose, derive
@@ -58,12 +60,13 @@ class Job:
 @dataclass(frozen=True)
 class Started:
     """The worker is about to train; ``epoch`` epochs were done by earlier attempts.  worker: host and
-    process, as a person names it."""
+    process, as a person names it.  engine: how the network is computed there."""
 
     epoch: int
     worker: str
     pid: int
     device: str
+    engine: str
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,17 @@ class Checkpoint:
 
     epoch: int
     data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """What a checkpoint is made of, copied from a training that goes on."""
+
+    epoch: int
+    state: dict[str, Any] = field(repr=False)
+
+    def checkpoint(self) -> Checkpoint:
+        return Checkpoint(self.epoch, checkpoint.to_bytes(self.state))
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,14 +137,22 @@ class StopFlag:
 
 
 def run(job: Job, data: TrainingData, stop: StopFlag) -> Iterator[Report]:
-    """Train a job to its end, or until ``stop`` is raised; yields reports as they come about.
+    """Train a job to its end, or until ``stop`` is raised; yields reports as they come about, while the
+    training goes on.
 
     Raises NonFiniteLoss when the training diverges and BadCheckpoint when the job's is damaged.
     """
+    for report in Ahead(train(job, data, stop)):
+        yield report.checkpoint() if isinstance(report, Snapshot) else report
+
+
+def train(job: Job, data: TrainingData, stop: StopFlag) -> Iterator[Report | Snapshot]:
+    """As ``run``, but the training waits until each report is taken."""
     torch.set_num_threads(job.threads)
     training = prepare(job, data)
     pid = os.getpid()
-    yield Started(training.epoch, f"{socket.gethostname()}:{pid}", pid, device_name(job.device))
+    worker = f"{socket.gethostname()}:{pid}"
+    yield Started(training.epoch, worker, pid, device_name(job.device), str(training.engine))
     saved = time.monotonic() - _stagger(job)
     for row in training.run():
         assert training.best is not None
@@ -138,7 +160,7 @@ def run(job: Job, data: TrainingData, stop: StopFlag) -> Iterator[Report]:
         if training.epoch == training.schedule.epochs:
             break
         if stop.raised or time.monotonic() - saved >= job.spec.training.checkpoint_seconds:
-            yield Checkpoint(training.epoch, checkpoint.to_bytes(training.state_dict()))
+            yield Snapshot(training.epoch, training.state_dict())
             saved = time.monotonic()
         if stop.raised:
             yield Stopped(training.epoch)
@@ -164,18 +186,11 @@ def curve_header(classes: Sequence[str]) -> list[str]:
 
 
 def curve_row(row: EpochRow) -> list[Any]:
-    """One line of curve.csv; empty where the validation split lacks a class."""
-    rules = [row.miou_recalibrated, row.miou_running]
-    shares = ["" if iou is None else iou for iou in row.class_iou]
-    return [
-        row.epoch,
-        row.loss,
-        row.miou,
-        *rules,
-        *shares,
-        row.learning_rate,
-        round(row.seconds, 4),
-    ]
+    """One line of curve.csv; empty where the validation split lacks a class, and where a batch-norm rule
+    was not measured."""
+    measured = [row.miou_recalibrated, row.miou_running, *row.class_iou]
+    cells = ["" if value is None else value for value in measured]
+    return [row.epoch, row.loss, row.miou, *cells, row.learning_rate, round(row.seconds, 4)]
 
 
 def _stagger(job: Job) -> float:
@@ -184,12 +199,15 @@ def _stagger(job: Job) -> float:
     return job.spec.training.checkpoint_seconds * (job.number % 4) / 4
 
 
-def prepare(job: Job, data: TrainingData) -> Training:
-    """The training of a job at the point where its checkpoint left it."""
+def prepare(job: Job, data: TrainingData, engine: Engine | None = None) -> Training:
+    """The training of a job at the point where its checkpoint left it; engine: instead of the spec's."""
     spec, device = job.spec, torch.device(job.device)
     classes = len(data.classes)
     slots = _build_slots(job, classes)
-    network = build_network(spec, data.train.images.shape[1], classes, job.seed, slots).to(device)
+    engine = engine or choose_engine(spec, device)
+    engine.set_up()
+    network = build_network(spec, data.train.images.shape[1], classes, job.seed, slots)
+    engine.place(network, device)
     training = Training(
         network,
         slots,
@@ -198,6 +216,7 @@ def prepare(job: Job, data: TrainingData) -> Training:
         classes,
         schedule(spec),
         job.seed,
+        engine,
     )
     if job.checkpoint is not None:
         training.load_state_dict(
@@ -238,6 +257,14 @@ def build_network(
     return network
 
 
+def choose_engine(spec: Spec, device: torch.device) -> Engine:
+    """The engine section of a spec on a device."""
+    wanted = spec.engine
+    return choose(
+        wanted.precision, device, compiled=wanted.compile, deterministic=wanted.deterministic
+    )
+
+
 def schedule(spec: Spec) -> Schedule:
     """The training section of a spec, as the loop takes it."""
     training = spec.training
@@ -272,7 +299,7 @@ def _result(job: Job, data: TrainingData, training: Training) -> Result:
 def _trained_network(job: Job, data: TrainingData, best: Best) -> dict[str, Any]:
     """What ``best.pt`` holds: enough to build the plain network and to use it without the study."""
     return {
-        "state": best.state,
+        "state": {name: tensor.cpu() for name, tensor in best.state.items()},
         "spec": job.spec.to_json(),
         "parameters": json.dumps(job.parameters),
         "classes": list(data.classes),

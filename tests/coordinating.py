@@ -67,7 +67,7 @@ def sealed(epoch: int) -> bytes:
 
 def begin(job: Job) -> Started:
     done = 0 if job.checkpoint is None else int(job.checkpoint[:-32])
-    return Started(done, "host:1", 1, "cpu")
+    return Started(done, "host:1", 1, "cpu", "float32")
 
 
 def epochs_of(job: Job, first: int = 1, last: int = EPOCHS) -> Iterator[Content]:

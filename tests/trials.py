@@ -13,15 +13,16 @@ from fre_hpo.study.recipe import Recipe, resolve
 from fre_hpo.study.spec import Spec
 from fre_hpo.training.loop import Training
 from fre_hpo.trial import (
-    Checkpoint,
     Epoch,
     Job,
     Report,
     Result,
+    Snapshot,
     StopFlag,
     TrainingData,
     prepare,
     run,
+    train,
 )
 
 DRAWN = Recipe("drawn", None, {"dataset": "phantom"})
@@ -36,6 +37,7 @@ SMALL = {
     "training.epochs": 3,
     "training.batch_size": 2,
     "training.learning_rate": 0.01,
+    "engine.precision": "float32",
 }
 """Trained in a tenth of a second, and its validation mIoU changes from epoch to epoch."""
 PARAMETERS: dict[str, dict[str, float]] = {
@@ -104,11 +106,11 @@ def stopped_after(spec: Spec, epoch: int) -> bytes:
 @cache
 def _stopped_after(text: str, epoch: int) -> bytes:
     spec, stop, kept = Spec.from_json(text), StopFlag(), None
-    for report in run(small_job(spec), drawn_data(spec), stop):
+    for report in train(small_job(spec), drawn_data(spec), stop):
         if isinstance(report, Epoch) and report.row.epoch == epoch:
             stop.raise_()
-        if isinstance(report, Checkpoint):
-            kept = report
+        if isinstance(report, Snapshot):
+            kept = report.checkpoint()
     assert kept is not None
     assert kept.epoch == epoch
     return kept.data

@@ -69,6 +69,11 @@ if TYPE_CHECKING:
     "--gpus-per-trial", type=AutoNumber(float), default="auto", help="Share of a GPU [auto: 1]."
 )
 @click.option(
+    "--deterministic",
+    is_flag=True,
+    help="Repeat every bit on one kind of device and number of threads; slower on a GPU.",
+)
+@click.option(
     "--set",
     "assignments",
     multiple=True,
@@ -156,6 +161,7 @@ def _request(
     enqueue: tuple[str, ...],
     epochs: int | None,
     seed: int | None,
+    deterministic: bool,
     **flags: Any,
 ) -> Request:
     from fre_hpo.service.request import Request
@@ -166,6 +172,8 @@ def _request(
         overrides["training.epochs"] = epochs
     if seed is not None:
         overrides["seed"] = seed
+    if deterministic:
+        overrides["engine.deterministic"] = True
     points = tuple(parse_set(point.split(","), "--enqueue", "B=162,X=632") for point in enqueue)
     return Request(overrides=overrides, enqueue=points, **flags)
 

@@ -1,38 +1,24 @@
-"""Data sets by name.  A further set is one file beside these and one line in the registry.
+"""Data sets: pictures and labels as arrays, found, checked and divided.
 
-Light to import: no torch, and Pillow and tifffile only when a picture is read.
+Light to import: no torch, Pillow and tifffile only when a picture is read, and the sets themselves, which
+need pydantic for their options, only when one is asked for.  So arrays can be trained on without them.
 """
 
-from pathlib import Path
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from fre_hpo.data import drosophila, mouse, pairs, phantom
 from fre_hpo.data.dataset import IGNORED, Dataset, Split
-from fre_hpo.data.source import DataOptions, DataSource
-from fre_hpo.errors import UnknownDataset, nearest
+
+if TYPE_CHECKING:
+    from fre_hpo.data.registry import DATASETS, find, load
+    from fre_hpo.data.source import DataOptions, DataSource
 
 __all__ = ["DATASETS", "IGNORED", "DataOptions", "DataSource", "Dataset", "Split", "find", "load"]
 
-DATASETS: dict[str, DataSource[Any]] = {
-    "mouse": mouse.SOURCE,
-    "drosophila": drosophila.SOURCE,
-    "phantom": phantom.SOURCE,
-    "pairs": pairs.SOURCE,
-}
+_REGISTRY = "fre_hpo.data.registry"
 
 
-def find(name: str) -> DataSource[Any]:
-    """The data set of that name; UnknownDataset tells the nearest ones otherwise."""
-    if name not in DATASETS:
-        raise UnknownDataset(name=name, hint=nearest(name, DATASETS))
-    return DATASETS[name]
-
-
-def load(name: str, folder: Path | None, options: DataOptions | None = None) -> Dataset:
-    """Read and check a whole data set; without options the set's own defaults hold.
-
-    Raises UnknownDataset, DatasetNotFound when the files do not lie in the folder, and DataProblems
-    with everything that is wrong with them, in one list.
-    """
-    source = find(name)
-    return source.load(folder, source.options() if options is None else options)
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_REGISTRY), name)

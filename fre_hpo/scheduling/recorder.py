@@ -77,6 +77,7 @@ class Recorder:
             epoch=report.epoch,
             pid=report.pid,
             device=report.device,
+            engine=report.engine,
             params=trial.params,
         )
 

@@ -14,6 +14,7 @@ from fre_hpo.scheduling.coordinator import Coordinator, Plan
 from fre_hpo.scheduling.executor import Executor
 from fre_hpo.scheduling.inline import InlineExecutor
 from fre_hpo.scheduling.observer import Observer
+from fre_hpo.scheduling.packing import Finding, Workload, remembered
 from fre_hpo.scheduling.placement import Machine, Placement, place, usable_cpus
 from fre_hpo.scheduling.state import Outcome
 from fre_hpo.service.check import Preparation
@@ -44,12 +45,13 @@ def search(
     """
     with ExitStack() as stack:
         machine = stack.enter_context(_machine(request))
-        placement = _placement(request, machine)
+        packed = _packed(preparation, request, settings)
+        placement = _placement(request, machine, packed)
         ledger = _open_or_create(preparation, settings)
         folder = _folder(ledger, settings)
         for remark in preparation.dataset.remarks:
             folder.log("data_warning", text=remark)
-        observer.say(_placement_sentence(request, placement))
+        observer.say(_placement_sentence(request, placement, packed))
         executor = _executor(request, preparation, placement)
         stack.callback(executor.close)
         stop = StopFlag()
@@ -72,12 +74,25 @@ def _machine(request: Request) -> Iterator[Machine]:
         yield Machine(usable_cpus(), gpus, mps)
 
 
-def _placement(request: Request, machine: Machine) -> Placement:
+def _packed(preparation: Preparation, request: Request, settings: Settings) -> Finding | None:
+    """What was measured for such trials on this machine's GPUs; a flag or a cluster goes before it."""
+    if request.gpus_per_trial or request.ray_address or request.executor == "inline":
+        return None
+    spec, images = preparation.spec, preparation.dataset.train.images
+    size = images.shape[-2:]
+    workload = Workload(spec.model.widths, size[0], size[1], spec.training.batch_size)
+    return remembered(settings.home, workload)
+
+
+def _placement(request: Request, machine: Machine, packed: Finding | None) -> Placement:
+    share = request.gpus_per_trial
+    if packed and machine.gpus and request.device in ("auto", "cuda"):
+        share = 1 / packed.trials
     return place(
         machine,
         request.device,
         request.parallel,
-        request.gpus_per_trial,
+        share,
         one_slot=request.executor == "inline",
     )
 
@@ -143,6 +158,7 @@ def _plan(request: Request, preparation: Preparation, ledger: Ledger, placement:
     )
 
 
-def _placement_sentence(request: Request, placement: Placement) -> str:
+def _placement_sentence(request: Request, placement: Placement, packed: Finding | None) -> str:
     where = f" on the cluster at {request.ray_address}" if request.ray_address else ""
-    return f"Training {placement}{where}."
+    why = f", {packed}" if packed and placement.gpus_per_trial else ""
+    return f"Training {placement}{where}{why}."

@@ -125,10 +125,27 @@ class SamplerSpec(Strict):
     )
 
 
+class EngineSpec(Strict):
+    """How fast, and how repeatably, a trial is computed."""
+
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="of convolutions and feature maps: float32, bfloat16, or auto: bfloat16 where the "
+        "device computes with it",
+    )
+    compile: bool = Field(
+        False, description="compile the network, once for each worker: a minute, then faster steps"
+    )
+    deterministic: bool = Field(
+        False, description="only kernels that repeat every bit on one kind of device, at some cost"
+    )
+
+
 TABLES: dict[str, type[Strict]] = {
     "model": ModelSpec,
     "training": TrainingSpec,
     "sampler": SamplerSpec,
+    "engine": EngineSpec,
 }
 
 TRIALS = {"fre": 50, "supervision": 15}
@@ -141,6 +158,7 @@ class Settings(Strict):
     model: ModelSpec = ModelSpec()
     training: TrainingSpec = TrainingSpec()
     sampler: SamplerSpec = SamplerSpec()
+    engine: EngineSpec = EngineSpec()
     seed: int = Field(0, ge=0, lt=2**32, description="seed of the sampler and of every training")
 
 

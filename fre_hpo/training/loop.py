@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,27 +21,28 @@ from fre_hpo.methods import Slots
 from fre_hpo.model.unet import SEUNet
 from fre_hpo.training.arrays import DeviceSplit
 from fre_hpo.training.augment import augment
-from fre_hpo.training.batchnorm import recalibrated, spread_evenly, statistics_layers
+from fre_hpo.training.batchnorm import IMAGES, EvaluationStatistics, affordable, spread_evenly
+from fre_hpo.training.engine import Engine
 from fre_hpo.training.loss import class_weights, cross_entropy
 from fre_hpo.training.metrics import Confusion, class_iou, count_confusion, mean_iou
-from fre_hpo.training.optimiser import Adam
 from fre_hpo.training.schedule import Schedule
 from fre_hpo.training.seeding import Purpose, derive
 
-CALIBRATION_IMAGES = 16
-"""So many training images re-estimate the batch-norm statistics for an evaluation."""
+COMPARED_EVERY = 10
+"""After so many epochs, and after the last one, the batch-norm rule that does not count is measured too."""
 
 
 @dataclass(frozen=True)
 class EpochRow:
     """One line of a trial's curve.  miou is the one that counts under the study's batch-norm rule; both
-    rules' values are beside it.  seconds: the epoch's wall time, validation included."""
+    rules' values are beside it, None where one was not measured.  seconds: the epoch's wall time,
+    validation included."""
 
     epoch: int
     loss: float
     miou: float
-    miou_recalibrated: float
-    miou_running: float
+    miou_recalibrated: float | None
+    miou_running: float | None
     class_iou: tuple[float | None, ...]
     learning_rate: float
     seconds: float
@@ -49,7 +51,7 @@ class EpochRow:
 @dataclass(frozen=True, eq=False)
 class Best:
     """The epoch that counts: its validation matrices (sources, classes, classes) and the plain network's
-    state with the statistics that gave them."""
+    state with the statistics that gave them, on the device."""
 
     epoch: int
     miou: float
@@ -72,6 +74,7 @@ class Training:
         classes: int,
         schedule: Schedule,
         seed: int,
+        engine: Engine,
     ) -> None:
         self.network = network
         self.slots = slots
@@ -80,8 +83,10 @@ class Training:
         self.classes = classes
         self.schedule = schedule
         self.seed = seed
-        self.optimizer = Adam(network.parameters(), lr=schedule.learning_rate)
+        self.engine = engine
+        self.optimizer = engine.adam(network, schedule.learning_rate)
         self.weights = class_weights(schedule.class_weights, train.labels, classes)
+        self.statistics = EvaluationStatistics(network)
         self.curve: list[EpochRow] = []
         self.best: Best | None = None
 
@@ -98,13 +103,16 @@ class Training:
             loss = self._train_epoch(epoch)
             if not math.isfinite(loss):
                 raise NonFiniteLoss(value=loss, epoch=epoch)
-            confusion, recalibrated_miou, running_miou = self._validate(epoch)
+            confusion = self._validate(epoch)
+            other = self._validate_by_the_other_rule(epoch)
+            miou, other_miou = mean_iou(confusion), None if other is None else mean_iou(other)
+            recalibrates = self.schedule.eval_bn == "recalibrate"
             row = EpochRow(
                 epoch=epoch,
                 loss=loss,
-                miou=mean_iou(confusion),
-                miou_recalibrated=recalibrated_miou,
-                miou_running=running_miou,
+                miou=miou,
+                miou_recalibrated=miou if recalibrates else other_miou,
+                miou_running=other_miou if recalibrates else miou,
                 class_iou=tuple(class_iou(confusion)),
                 learning_rate=self.schedule.rate(epoch),
                 seconds=time.perf_counter() - started,
@@ -136,30 +144,41 @@ class Training:
         return total.item() / len(self.train)
 
     def _loss(self, images: Tensor, labels: Tensor) -> Tensor:
-        output, side = self.network.forward_both(images)
+        output, side = self.engine.forward_both(self.network, images)
         loss = cross_entropy(output, labels, self.weights)
         if side is None or self.slots.loss is None:
             return loss
         return self.slots.loss(loss, cross_entropy(side, labels, self.weights))
 
-    def _validate(self, epoch: int) -> tuple[Confusion, float, float]:
-        """Validate by both batch-norm rules and keep the network if the epoch is the best so far.
-
-        Returns the matrices of the rule that counts and the mIoU of (recalibrated, running).
-        """
+    def _validate(self, epoch: int) -> Confusion:
+        """Measure the network by the rule that counts and keep it if the epoch is the best so far."""
         self.network.eval()
-        with recalibrated(self.network, self._calibration_images()):
-            fresh = self.measure(self.validation)
-            if self.schedule.eval_bn == "recalibrate":
-                self._keep_if_best(epoch, fresh)
-        learned = self.measure(self.validation) if statistics_layers(self.network) else fresh
         if self.schedule.eval_bn == "running":
-            self._keep_if_best(epoch, learned)
-        counted = fresh if self.schedule.eval_bn == "recalibrate" else learned
-        return counted, mean_iou(fresh), mean_iou(learned)
+            confusion = self.measure(self.validation)
+            self._keep_if_best(epoch, confusion)
+            return confusion
+        count = affordable(len(self.train), len(self.validation))
+        with self.statistics.installed():
+            self._refresh_statistics(count)
+            confusion = self.measure(self.validation)
+            self._keep_if_best(epoch, confusion)
+        return confusion
 
-    def _calibration_images(self) -> Tensor:
-        return self.train.images[spread_evenly(len(self.train), CALIBRATION_IMAGES)]
+    def _validate_by_the_other_rule(self, epoch: int) -> Confusion | None:
+        """None in epochs in which it is not measured."""
+        if not self.statistics:
+            return self.measure(self.validation)
+        if epoch % COMPARED_EVERY and epoch < self.schedule.epochs:
+            return None
+        if self.schedule.eval_bn == "recalibrate":
+            return self.measure(self.validation)
+        with self.statistics.installed():
+            self._refresh_statistics(IMAGES)
+            return self.measure(self.validation)
+
+    def _refresh_statistics(self, count: int) -> None:
+        images = self.train.images[spread_evenly(len(self.train), IMAGES)]
+        self.statistics.refresh(partial(self.engine.forward, self.network), images, count)
 
     @torch.no_grad()
     def measure(self, split: DeviceSplit) -> Confusion:
@@ -167,7 +186,7 @@ class Training:
         shape = (len(split.sources), self.classes, self.classes)
         total = torch.zeros(shape, dtype=torch.int64, device=split.images.device)
         for images, labels, source in split.in_order(self.schedule.batch_size):
-            predicted = self.network(images).argmax(dim=1)
+            predicted = self.engine.forward(self.network, images).argmax(dim=1)
             total += count_confusion(predicted, labels, source, *shape[:2])
         confusion: Confusion = total.cpu().numpy()
         return confusion
@@ -175,32 +194,61 @@ class Training:
     def _keep_if_best(self, epoch: int, confusion: Confusion) -> None:
         miou = mean_iou(confusion)
         if self.best is None or miou > self.best.miou:
-            state = {
-                name: tensor.detach().to("cpu", copy=True)
-                for name, tensor in self.network.state_dict().items()
-                if not name.startswith("side_head.")
-            }
-            self.best = Best(epoch, miou, confusion, state)
+            now = _plain_state(self.network)
+            if self.best is None:
+                kept = {name: tensor.clone() for name, tensor in now.items()}
+            else:
+                kept = self.best.state
+                torch._foreach_copy_(list(kept.values()), list(now.values()))
+            self.best = Best(epoch, miou, confusion, kept)
 
     def state_dict(self) -> dict[str, Any]:
-        """All that a training needs to go on, as tensors and plain Python."""
-        return {
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "curve": [list(vars(row).values()) for row in self.curve],
-            "best": None if self.best is None else _best_to_plain(self.best),
-        }
+        """All that a training needs to go on, as tensors and plain Python; copies on the CPU."""
+        state: dict[str, Any] = _on_cpu(
+            {
+                "network": self.network.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "statistics": self.statistics.state_dict(),
+                "best": None if self.best is None else _best_to_plain(self.best),
+            }
+        )
+        return {**state, "curve": [list(vars(row).values()) for row in self.curve]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.curve = [EpochRow(*row) for row in state["curve"]]
-        self.best = None if state["best"] is None else _best_from_plain(state["best"])
+        if (
+            "statistics" in state
+        ):  # as in every checkpoint of this version; without, they are taken anew
+            self.statistics.load_state_dict(state["statistics"])
+        device = self.train.images.device
+        self.best = None if state["best"] is None else _best_from_plain(state["best"], device)
+
+
+def _plain_state(network: SEUNet) -> dict[str, Tensor]:
+    """The state of the network as evaluation uses it."""
+    named = network.state_dict().items()
+    return {name: tensor.detach() for name, tensor in named if not name.startswith("side_head.")}
+
+
+def _on_cpu(value: Any) -> Any:
+    """A copy of nested dictionaries and lists whose tensors share nothing with the training."""
+    match value:
+        case Tensor():
+            return value.detach().to("cpu", copy=True)
+        case dict():
+            return {key: _on_cpu(item) for key, item in value.items()}
+        case list():
+            return [_on_cpu(item) for item in value]
+        case _:
+            return value
 
 
 def _best_to_plain(best: Best) -> dict[str, Any]:
     return {**vars(best), "confusion": torch.from_numpy(best.confusion)}
 
 
-def _best_from_plain(plain: dict[str, Any]) -> Best:
-    return Best(**{**plain, "confusion": plain["confusion"].numpy()})
+def _best_from_plain(plain: dict[str, Any], device: torch.device) -> Best:
+    state = {name: tensor.to(device) for name, tensor in plain["state"].items()}
+    return Best(**{**plain, "confusion": plain["confusion"].numpy(), "state": state})

@@ -127,10 +127,10 @@ def test_stop_at_once_cancels_and_loses_no_checkpoint(house: House) -> None:
 
 def test_stop_at_once_hurries_a_stop_whose_epochs_take_long(house: House) -> None:
     def patient(job: Job) -> Iterator[Content]:
-        yield Started(0, "host:1", 1, "cpu")
+        yield Started(0, "host:1", 1, "cpu", "float32")
         house.give(Wish.STOP)
         while True:
-            yield Started(0, "host:1", 1, "cpu")
+            yield Started(0, "host:1", 1, "cpu", "float32")
 
     def hurry() -> None:
         if house.clock.now() > 30:

@@ -26,6 +26,7 @@ from fre_hpo.trial import (
     Checkpoint,
     Epoch,
     Result,
+    Snapshot,
     Started,
     StopFlag,
     Stopped,
@@ -35,6 +36,7 @@ from fre_hpo.trial import (
     curve_row,
     prepare,
     run,
+    train,
 )
 from trials import (
     curve,
@@ -177,20 +179,20 @@ def test_checkpoints_keep_their_interval_and_are_staggered(
     now = 0.0
     monkeypatch.setattr(trial, "time", SimpleNamespace(monotonic=lambda: now))
     found = []
-    for report in run(small_job(spec, number=number), drawn_data(spec), StopFlag()):
+    for report in train(small_job(spec, number=number), drawn_data(spec), StopFlag()):
         if isinstance(report, Epoch):
             now += 10.0
-        if isinstance(report, Checkpoint):
+        if isinstance(report, Snapshot):
             found.append(report.epoch)
     assert found == epochs
 
 
 def test_a_stop_ends_the_epoch_and_leaves_a_checkpoint() -> None:
     spec, stop, found = small_spec("fre"), StopFlag(), []
-    for report in run(small_job(spec), drawn_data(spec), stop):
+    for report in train(small_job(spec), drawn_data(spec), stop):
         found.append(report)
         stop.raise_()
-    assert [type(report) for report in found] == [Started, Epoch, Checkpoint, Stopped]
+    assert [type(report) for report in found] == [Started, Epoch, Snapshot, Stopped]
     assert isinstance(found[-1], Stopped)
     assert found[-1].epoch == 1
 

@@ -1,0 +1,108 @@
+"""How a network is computed: number format, memory format, optimiser's kernels, compiled or not.
+
+What is computed is the same for every engine; ``PLAIN`` is the twin that the others are tested against.
+Which engine a trial gets is decided where it trains, for a cluster's machines may differ.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from fre_hpo.model.unet import SEUNet
+from fre_hpo.training.optimiser import Adam
+
+Precision = Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """precision: of convolutions and feature maps; weights, statistics, loss and optimiser stay float32.
+    channels_last: the memory format of weights and feature maps.  fused: the optimiser's step in one
+    kernel.  compiled: encoder and decoder by torch.compile, in training.  deterministic: only kernels that
+    give the same bits again."""
+
+    precision: Precision
+    channels_last: bool = True
+    fused: bool = True
+    compiled: bool = False
+    deterministic: bool = False
+
+    def __str__(self) -> str:
+        flags = {"compiled": self.compiled, "deterministic": self.deterministic}
+        return ", ".join([self.precision, *(name for name, is_on in flags.items() if is_on)])
+
+    def set_up(self) -> None:
+        """Set what torch keeps for the whole process; to be called before anything is on a device."""
+        if self.deterministic:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(self.deterministic)
+        torch.backends.cudnn.benchmark = not self.deterministic
+
+    def place(self, network: SEUNet, device: torch.device) -> None:
+        """Bring a network onto the device, in this engine's memory format."""
+        layout = torch.channels_last if self.channels_last else torch.contiguous_format
+        network.to(device, memory_format=layout)  # type: ignore[call-overload]
+
+    def adam(self, network: SEUNet, learning_rate: float) -> Adam:
+        return Adam(network.parameters(), lr=learning_rate, fused=self.fused)
+
+    def forward_both(self, network: SEUNet, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The network's logits and the side head's (N, classes, H, W), in float32; for training."""
+        with self._autocast(images):
+            if self.compiled:
+                encode, decode = _compiled(SEUNet.encode), _compiled(SEUNet.decode)
+                output, side = network.forward_both(images, encode, decode)
+            else:
+                output, side = network.forward_both(images)
+        return output.float(), None if side is None else side.float()
+
+    def forward(self, network: SEUNet, images: Tensor) -> Tensor:
+        """The network's own logits (N, classes, H, W), in float32; for evaluation."""
+        with self._autocast(images):
+            logits: Tensor = network(images)
+        return logits.float()
+
+    def _autocast(self, images: Tensor) -> torch.autocast:
+        enabled = self.precision == "bfloat16"
+        return torch.autocast(images.device.type, torch.bfloat16, enabled=enabled)
+
+
+PLAIN = Engine("float32", channels_last=False, fused=False)
+
+
+def choose(
+    precision: Literal["auto"] | Precision,
+    device: torch.device,
+    *,
+    compiled: bool = False,
+    deterministic: bool = False,
+) -> Engine:
+    """The engine for a device; "auto" is bfloat16 where the device computes with it itself."""
+    if precision == "auto":
+        precision = "bfloat16" if computes_bfloat16(device) else "float32"
+    fused = device.type in ("cpu", "cuda")
+    return Engine(precision, fused=fused, compiled=compiled, deterministic=deterministic)
+
+
+def computes_bfloat16(device: torch.device) -> bool:
+    """Whether a device has instructions for bfloat16; elsewhere it is emulated, and slower than float32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return device.type == "cpu" and (
+        torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    )
+
+
+@cache
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compiled once for all networks of a process: the network is an argument, its weights are not part
+    of the code.  What a method puts between encoder and decoder stays outside."""
+    compiled: Callable[..., Any] = torch.compile(function, dynamic=False)
+    return compiled
