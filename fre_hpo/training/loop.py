@@ -87,6 +87,7 @@ class Training:
         self.optimizer = engine.adam(network, schedule.learning_rate)
         self.weights = class_weights(schedule.class_weights, train.labels, classes)
         self.statistics = EvaluationStatistics(network)
+        self._calibration = train.images[spread_evenly(len(train), IMAGES)]
         self.curve: list[EpochRow] = []
         self.best: Best | None = None
 
@@ -100,10 +101,11 @@ class Training:
         while self.epoch < self.schedule.epochs:
             started = time.perf_counter()
             epoch = self.epoch + 1
-            loss = self._train_epoch(epoch)
+            losses = self._train_epoch(epoch)
+            confusion = self._validate(epoch)
+            loss = losses.item()
             if not math.isfinite(loss):
                 raise NonFiniteLoss(value=loss, epoch=epoch)
-            confusion = self._validate(epoch)
             other = self._validate_by_the_other_rule(epoch)
             miou, other_miou = mean_iou(confusion), None if other is None else mean_iou(other)
             recalibrates = self.schedule.eval_bn == "recalibrate"
@@ -120,8 +122,9 @@ class Training:
             self.curve.append(row)
             yield row
 
-    def _train_epoch(self, epoch: int) -> float:
-        """One pass over the training split; returns the mean loss per picture."""
+    def _train_epoch(self, epoch: int) -> Tensor:
+        """One pass over the training split; returns the mean loss per picture, which a GPU may still be
+        computing."""
         self.network.train()
         if self.slots.start_epoch:
             self.slots.start_epoch(epoch)
@@ -141,7 +144,7 @@ class Training:
                 )
             self.optimizer.step()
             total += loss.detach() * len(images)
-        return total.item() / len(self.train)
+        return total / len(self.train)
 
     def _loss(self, images: Tensor, labels: Tensor) -> Tensor:
         output, side = self.engine.forward_both(self.network, images)
@@ -177,8 +180,8 @@ class Training:
             return self.measure(self.validation)
 
     def _refresh_statistics(self, count: int) -> None:
-        images = self.train.images[spread_evenly(len(self.train), IMAGES)]
-        self.statistics.refresh(partial(self.engine.forward, self.network), images, count)
+        forward = partial(self.engine.forward, self.network)
+        self.statistics.refresh(forward, self._calibration, count)
 
     @torch.no_grad()
     def measure(self, split: DeviceSplit) -> Confusion:

@@ -83,7 +83,7 @@ def test_an_epoch_tells_the_best_so_far() -> None:
 
 def test_the_job_decides_on_the_threads() -> None:
     job = replace(small_job(small_spec()), threads=2)
-    next(run(job, drawn_data(job.spec), StopFlag()))
+    next(train(job, drawn_data(job.spec), StopFlag()))
     assert torch.get_num_threads() == 2
     torch.set_num_threads(1)
 
