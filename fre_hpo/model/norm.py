@@ -38,12 +38,14 @@ class BatchRenorm(nn.Module):
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     def forward(self, x: Tensor) -> Tensor:
+        precise = x.float() if x.dtype == torch.bfloat16 else x
         if self.training:
-            normalised = self._normalise_in_training(x)
+            normalised = self._normalise_in_training(precise)
         else:
             std = (self.running_var + self.eps).sqrt()
-            normalised = (x - _spread(self.running_mean)) / _spread(std)
-        return normalised * _spread(self.weight) + _spread(self.bias)
+            normalised = (precise - _spread(self.running_mean)) / _spread(std)
+        result = normalised * _spread(self.weight) + _spread(self.bias)
+        return result.to(x.dtype)
 
     def _normalise_in_training(self, x: Tensor) -> Tensor:
         var, mean = torch.var_mean(x, dim=(0, 2, 3), correction=0)

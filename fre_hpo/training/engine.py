@@ -42,7 +42,10 @@ class Engine:
         """Set what torch keeps for the whole process; to be called before anything is on a device."""
         if self.deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(self.deterministic)
+        if torch.are_deterministic_algorithms_enabled() != self.deterministic:
+            torch.use_deterministic_algorithms(
+                self.deterministic
+            )  # loads the compiler, for a second
         torch.backends.cudnn.benchmark = not self.deterministic
 
     def place(self, network: SEUNet, device: torch.device) -> None:

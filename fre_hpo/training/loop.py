@@ -106,7 +106,7 @@ class Training:
             loss = losses.item()
             if not math.isfinite(loss):
                 raise NonFiniteLoss(value=loss, epoch=epoch)
-            other = self._validate_by_the_other_rule(epoch)
+            other = self._validate_by_the_other_rule(epoch) if self.statistics else confusion
             miou, other_miou = mean_iou(confusion), None if other is None else mean_iou(other)
             recalibrates = self.schedule.eval_bn == "recalibrate"
             row = EpochRow(
@@ -169,8 +169,6 @@ class Training:
 
     def _validate_by_the_other_rule(self, epoch: int) -> Confusion | None:
         """None in epochs in which it is not measured."""
-        if not self.statistics:
-            return self.measure(self.validation)
         if epoch % COMPARED_EVERY and epoch < self.schedule.epochs:
             return None
         if self.schedule.eval_bn == "recalibrate":
@@ -220,6 +218,10 @@ class Training:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
+        for (
+            group
+        ) in self.optimizer.param_groups:  # the checkpoint may be of a machine with another engine
+            group["fused"] = self.engine.fused
         self.curve = [EpochRow(*row) for row in state["curve"]]
         if (
             "statistics" in state

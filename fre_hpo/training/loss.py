@@ -26,5 +26,12 @@ def class_weights(kind: Literal["none", "sqrt"], labels: Tensor, classes: int) -
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
-    """Mean over the pixels that are not ignored; logits (N, classes, H, W), labels (N, H, W)."""
-    return F.cross_entropy(logits, labels, weight=weights, ignore_index=IGNORED)
+    """Mean over the pixels that are not ignored; logits (N, classes, H, W), labels (N, H, W).
+
+    The mean is taken here: torch's own is not deterministic on a GPU.
+    """
+    losses = F.cross_entropy(logits, labels, weight=weights, ignore_index=IGNORED, reduction="none")
+    counted = labels != IGNORED
+    if weights is None:
+        return losses.sum() / counted.sum()
+    return losses.sum() / (weights[labels.where(counted, 0)] * counted).sum()

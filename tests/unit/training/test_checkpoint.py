@@ -45,7 +45,7 @@ def test_a_state_comes_back() -> None:
 
 def test_torch_alone_reads_it_without_executing_anything(data: bytes) -> None:
     state = torch.load(io.BytesIO(data), weights_only=True)
-    assert set(state) == {"network", "optimizer", "curve", "best"}
+    assert set(state) == {"network", "optimizer", "statistics", "curve", "best"}
 
 
 def test_every_truncation_is_noticed(data: bytes) -> None:

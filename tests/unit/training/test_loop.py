@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from fre_hpo.data import Split
@@ -109,6 +112,42 @@ def test_the_best_state_is_a_copy_of_that_epoch() -> None:
         for value in training.network.state_dict().values():
             value.fill_(7)
     assert all(torch.equal(kept[name], value) for name, value in training.best.state.items())
+
+
+def test_the_best_state_is_kept_in_one_place() -> None:
+    """A better epoch overwrites it: the device holds one copy and nothing is allocated for the next."""
+    training = prepared(small_spec("baseline", {"training.epochs": 8}))
+    epochs, places = [], set()
+    for _ in training.run():
+        assert training.best is not None
+        epochs.append(training.best.epoch)
+        places.add(tuple(value.data_ptr() for value in training.best.state.values()))
+    assert len(set(epochs)) > 2
+    assert len(places) == 1
+
+
+def tensors(state: Any) -> list[Tensor]:
+    """All tensors in nested dictionaries and lists."""
+    if isinstance(state, Tensor):
+        return [state]
+    if isinstance(state, dict):
+        state = list(state.values())
+    return [t for item in state for t in tensors(item)] if isinstance(state, list) else []
+
+
+@pytest.mark.parametrize("method", ["baseline", "supervision"])
+def test_a_state_is_a_copy_that_training_on_does_not_change(method: str) -> None:
+    training = prepared(small_spec(method, {"training.epochs": 4}))
+    rows = training.run()
+    next(rows)
+    state = training.state_dict()
+    kept = [t.clone() for t in tensors(state)]
+    list(rows)
+    assert all(torch.equal(*both) for both in zip(tensors(state), kept, strict=True))
+    later = tensors(training.state_dict())
+    assert sum(not torch.equal(*both) for both in zip(later, kept, strict=True)) > 100
+    assert {t.device.type for t in kept} == {"cpu"}
+    assert state["statistics"]["epochs"] == len(state["curve"]) == 1
 
 
 def test_a_diverging_training_ends_with_its_epoch_and_a_way_out() -> None:
