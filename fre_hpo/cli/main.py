@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from fre_hpo import __version__
+from fre_hpo.cli.bench import bench
 from fre_hpo.cli.datasets import data
 from fre_hpo.cli.launching import Call
 from fre_hpo.cli.reading import best, delete, list_, status, trials
@@ -34,7 +35,7 @@ def cli() -> None:
     """
 
 
-for verb in (data, start, list_, status, trials, best, logs, pause, resume, stop, delete):
+for verb in (data, start, list_, status, trials, best, logs, pause, resume, stop, delete, bench):
     cli.add_command(verb)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,7 +13,7 @@ from fre_hpo.data.dataset import Split
 
 @dataclass(frozen=True)
 class DeviceSplit:
-    """images (N, C, H, W) float32, labels (N, H, W) int64, source (N,) the index of each picture's source
+    """images (N, C, H, W) float32, labels (N, H, W) uint8, source (N,) the index of each picture's source
     image among ``sources``."""
 
     images: Tensor
@@ -28,7 +27,7 @@ class DeviceSplit:
         index = {name: i for i, name in enumerate(names)}
         return cls(
             images=torch.tensor(split.images, device=device),
-            labels=torch.tensor(split.labels, device=device, dtype=torch.int64),
+            labels=torch.tensor(split.labels, device=device, dtype=torch.uint8),
             source=torch.tensor([index[name] for name in split.sources], device=device),
             sources=names,
         )
@@ -36,14 +35,10 @@ class DeviceSplit:
     def __len__(self) -> int:
         return len(self.images)
 
-    def shuffled(
-        self, batch_size: int, generator: torch.Generator
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Every picture once, in an order drawn from ``generator``; batches of nearly equal size, so that
-        no remainder of a few pictures is normalised by its own statistics."""
-        order = torch.randperm(len(self), generator=generator).to(self.images.device)
-        for chosen in order.tensor_split(math.ceil(len(self) / batch_size)):
-            yield self.images[chosen], self.labels[chosen]
+    @property
+    def nbytes(self) -> int:
+        """Of images and labels."""
+        return self.images.nbytes + self.labels.nbytes
 
     def in_order(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Every picture once, as stored: images, labels, source."""

@@ -20,7 +20,7 @@ from fre_hpo.errors import NonFiniteLoss
 from fre_hpo.methods import Slots
 from fre_hpo.model.unet import SEUNet
 from fre_hpo.training.arrays import DeviceSplit
-from fre_hpo.training.augment import augment
+from fre_hpo.training.augment import AugmentedSplit
 from fre_hpo.training.batchnorm import IMAGES, EvaluationStatistics, affordable, spread_evenly
 from fre_hpo.training.engine import Engine
 from fre_hpo.training.loss import class_weights, cross_entropy
@@ -87,6 +87,7 @@ class Training:
         self.optimizer = engine.adam(network, schedule.learning_rate)
         self.weights = class_weights(schedule.class_weights, train.labels, classes)
         self.statistics = EvaluationStatistics(network)
+        self._augmented = AugmentedSplit(train, schedule.augment)
         self._calibration = train.images[spread_evenly(len(train), IMAGES)]
         self.curve: list[EpochRow] = []
         self.best: Best | None = None
@@ -133,8 +134,7 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = self.schedule.rate(epoch)
         total = torch.zeros((), device=self.train.images.device)
-        for images, labels in self.train.shuffled(self.schedule.batch_size, order):
-            images, labels = augment(images, labels, self.schedule.augment, order)
+        for images, labels in self._augmented.shuffled(self.schedule.batch_size, order):
             loss = self._loss(images, labels)
             self.optimizer.zero_grad()
             loss.backward()

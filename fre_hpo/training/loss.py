@@ -30,6 +30,7 @@ def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None) -> Ten
 
     The mean is taken here: torch's own is not deterministic on a GPU.
     """
+    labels = labels.long()
     losses = F.cross_entropy(logits, labels, weight=weights, ignore_index=IGNORED, reduction="none")
     counted = labels != IGNORED
     if weights is None:

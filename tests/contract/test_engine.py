@@ -29,7 +29,7 @@ from fre_hpo.trial import Started, choose_engine, prepare
 from needs import require_or_skip
 from trials import drawn_data, reports, small_job, small_spec
 
-REPOSITORY = Path(__file__).resolve().parents[3]
+REPOSITORY = Path(__file__).resolve().parents[2]
 CPU, CUDA, MPS = (torch.device(name) for name in ("cpu", "cuda", "mps"))
 NORMS: tuple[Norm, ...] = ("batch", "batch_renorm", "group")
 TWINS = {

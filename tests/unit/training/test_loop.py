@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from fre_hpo.data import Split
 from fre_hpo.errors import NonFiniteLoss
 from fre_hpo.training.arrays import DeviceSplit
+from fre_hpo.training.augment import AugmentedSplit
 from fre_hpo.training.metrics import class_iou, mean_iou
 from trials import prepared, small_spec
 
@@ -29,7 +30,7 @@ def test_a_split_on_the_device_knows_each_pictures_source() -> None:
     placed = DeviceSplit.place(a_split(), CPU)
     assert placed.sources == ("section0", "section1", "section2")
     assert placed.source.tolist() == [0, 0, 0, 1, 1, 1, 2]
-    assert (placed.images.dtype, placed.labels.dtype) == (torch.float32, torch.int64)
+    assert (placed.images.dtype, placed.labels.dtype) == (torch.float32, torch.uint8)
     assert len(placed) == 7
 
 
@@ -44,7 +45,7 @@ def test_shuffled_batches_hold_every_picture_once_with_its_label() -> None:
     orders = []
     for seed in (0, 0, 1):
         generator = torch.Generator().manual_seed(seed)
-        batches = list(placed.shuffled(3, generator))
+        batches = list(AugmentedSplit(placed, ()).shuffled(3, generator))
         assert [len(images) for images, _ in batches] == [3, 2, 2]
         for images, labels in batches:
             assert torch.equal(images[:, 0, 0, 0], 2.0 * labels[:, 0, 0])
@@ -66,7 +67,7 @@ def test_the_loss_of_an_epoch_is_the_mean_over_its_pictures() -> None:
     training = prepared(small_spec("baseline", settings))
     with torch.no_grad():
         logits = training.network(training.train.images)
-    expected = F.cross_entropy(logits, training.train.labels).item()
+    expected = F.cross_entropy(logits, training.train.labels.long()).item()
     losses = [row.loss for row in training.run()]
     assert losses == pytest.approx([expected] * 3, rel=1e-5)
 
