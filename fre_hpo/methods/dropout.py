@@ -10,9 +10,9 @@ from fre_hpo.methods.method import MAPS, Method, Parameter, Slots
 
 
 def slots(parameters: Mapping[str, Any], maps: int, classes: int, seed: int) -> Slots:
-    from torch import nn
+    from fre_hpo.methods.elements import ElementDropout
 
-    return Slots(bottleneck=nn.Dropout(p=int(parameters["B"]) / maps))
+    return Slots(bottleneck=ElementDropout(rate=int(parameters["B"]) / maps))
 
 
 METHOD = Method(

@@ -4,9 +4,7 @@ The figure's exact widths are not in the text; 64-128-256-512 with three pooling
 maps at the end of the encoder ("yellow layer") that the paper names, and 7.75 M parameters.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 from torch import Tensor, nn
@@ -58,16 +56,11 @@ class SEUNet(nn.Module):
         skips, deepest = self.encode(images)
         return self.decode(skips, self.bottleneck(deepest))
 
-    def forward_both(
-        self, images: Tensor, encode: Encode | None = None, decode: Decode | None = None
-    ) -> tuple[Tensor, Tensor | None]:
-        """The network's output and the side head's, resized to the image; for training.
-
-        encode, decode: what to call instead of the methods of these names, compiled ones for example.
-        """
-        skips, deepest = (encode or SEUNet.encode)(self, images)
+    def forward_both(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The network's output and the side head's, resized to the image; for training."""
+        skips, deepest = self.encode(images)
         deepest = self.bottleneck(deepest)
-        return (decode or SEUNet.decode)(self, skips, deepest), self._side_output(deepest, images)
+        return self.decode(skips, deepest), self._side_output(deepest, images)
 
     def encode(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
         """The skip connections, shallow to deep, and the deepest feature maps."""
@@ -93,7 +86,3 @@ class SEUNet(nn.Module):
         return F.interpolate(
             self.side_head(deepest), size=images.shape[-2:], mode="bilinear", align_corners=False
         )
-
-
-Encode = Callable[[SEUNet, Tensor], tuple[list[Tensor], Tensor]]
-Decode = Callable[[SEUNet, list[Tensor], Tensor], Tensor]

@@ -35,11 +35,6 @@ class DeviceSplit:
     def __len__(self) -> int:
         return len(self.images)
 
-    @property
-    def nbytes(self) -> int:
-        """Of images and labels."""
-        return self.images.nbytes + self.labels.nbytes
-
     def in_order(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Every picture once, as stored: images, labels, source."""
         yield from zip(

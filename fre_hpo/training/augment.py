@@ -22,20 +22,25 @@ Change = Callable[[Tensor], Tensor]
 
 
 class AugmentedSplit:
-    """A training split whose every picture comes turned by chance."""
+    """A training split whose every picture comes turned by chance; dtype: of the images."""
 
     def __init__(
-        self, split: DeviceSplit, kinds: Collection[str], table_bytes: int = TABLE_BYTES
+        self,
+        split: DeviceSplit,
+        kinds: Collection[str],
+        dtype: torch.dtype = torch.float32,
+        table_bytes: int = TABLE_BYTES,
     ) -> None:
         self._changes = changes(kinds, *split.images.shape[-2:])
         variants = 2 ** len(self._changes)
         self._count = len(split)
-        self._laid_ready = variants * split.nbytes <= table_bytes
-        self._images, self._labels = split.images, split.labels
+        self._images, self._labels = split.images.to(dtype), split.labels
+        nbytes = self._images.nbytes + self._labels.nbytes
+        self._laid_ready = variants * nbytes <= table_bytes
         if self._laid_ready:
             self._images, self._labels = (
                 torch.cat([turned(x, self._changes, code) for code in range(variants)])
-                for x in (split.images, split.labels)
+                for x in (self._images, self._labels)
             )
 
     def shuffled(

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -25,7 +25,7 @@ Precision = Literal["float32", "bfloat16"]
 class Engine:
     """precision: of convolutions and feature maps; weights, statistics, loss and optimiser stay float32.
     channels_last: the memory format of weights and feature maps.  fused: the optimiser's step in one
-    kernel.  compiled: encoder and decoder by torch.compile, in training.  deterministic: only kernels that
+    kernel.  compiled: the network by torch.compile, in training.  deterministic: only kernels that
     give the same bits again."""
 
     precision: Precision
@@ -48,6 +48,11 @@ class Engine:
             )  # loads the compiler, for a second
         torch.backends.cudnn.benchmark = not self.deterministic
 
+    @property
+    def picture_dtype(self) -> torch.dtype:
+        """Of training images at rest: what the first convolution makes of them anyway."""
+        return torch.bfloat16 if self.precision == "bfloat16" else torch.float32
+
     def place(self, network: SEUNet, device: torch.device) -> None:
         """Bring a network onto the device, in this engine's memory format."""
         layout = torch.channels_last if self.channels_last else torch.contiguous_format
@@ -59,12 +64,12 @@ class Engine:
     def forward_both(self, network: SEUNet, images: Tensor) -> tuple[Tensor, Tensor | None]:
         """The network's logits and the side head's (N, classes, H, W), in float32; for training."""
         with self._autocast(images):
-            if self.compiled:
-                encode, decode = _compiled(SEUNet.encode), _compiled(SEUNet.decode)
-                output, side = network.forward_both(images, encode, decode)
-            else:
-                output, side = network.forward_both(images)
+            output, side = self._forward_both(network, images)
         return output.float(), None if side is None else side.float()
+
+    @property
+    def _forward_both(self) -> Callable[[SEUNet, Tensor], tuple[Tensor, Tensor | None]]:
+        return _compiled() if self.compiled else SEUNet.forward_both
 
     def forward(self, network: SEUNet, images: Tensor) -> Tensor:
         """The network's own logits (N, classes, H, W), in float32; for evaluation."""
@@ -104,8 +109,9 @@ def computes_bfloat16(device: torch.device) -> bool:
 
 
 @cache
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compiled once for all networks of a process: the network is an argument, its weights are not part
-    of the code.  What a method puts between encoder and decoder stays outside."""
-    compiled: Callable[..., Any] = torch.compile(function, dynamic=False)
+def _compiled() -> Callable[[SEUNet, Tensor], tuple[Tensor, Tensor | None]]:
+    """Compiled once for all networks of a process that have the same shape and method: the network is an
+    argument, its weights are no part of the code, nor is any of a method's parameters."""
+    compiled: Callable[..., tuple[Tensor, Tensor | None]]
+    compiled = torch.compile(SEUNet.forward_both, dynamic=False)
     return compiled

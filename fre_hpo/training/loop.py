@@ -87,7 +87,7 @@ class Training:
         self.optimizer = engine.adam(network, schedule.learning_rate)
         self.weights = class_weights(schedule.class_weights, train.labels, classes)
         self.statistics = EvaluationStatistics(network)
-        self._augmented = AugmentedSplit(train, schedule.augment)
+        self._augmented = AugmentedSplit(train, schedule.augment, engine.picture_dtype)
         self._calibration = train.images[spread_evenly(len(train), IMAGES)]
         self.curve: list[EpochRow] = []
         self.best: Best | None = None

@@ -35,7 +35,9 @@ def augment(
 ) -> tuple[Tensor, Tensor]:
     """All pictures of a split, in one batch."""
     split = DeviceSplit(images, labels, torch.zeros(len(labels)), ("one",))
-    ((images, labels),) = AugmentedSplit(split, kinds, table_bytes).shuffled(len(split), generator)
+    ((images, labels),) = AugmentedSplit(split, kinds, table_bytes=table_bytes).shuffled(
+        len(split), generator
+    )
     return images, labels
 
 
@@ -105,7 +107,7 @@ def test_it_is_the_same_laid_ready_and_turned_when_drawn() -> None:
     images, labels = numbered(3, 3, 40)
     images *= torch.arange(1, 41)[:, None, None, None]
     split = DeviceSplit(images, labels, torch.zeros(40), ("one",))
-    ways = [AugmentedSplit(split, BOTH, size) for size in (0, 2**30)]
+    ways = [AugmentedSplit(split, BOTH, table_bytes=size) for size in (0, 2**30)]
     for one, other in zip(*(way.shuffled(7, generator()) for way in ways), strict=True):
         assert torch.equal(one[0], other[0])
         assert torch.equal(one[1], other[1])
@@ -115,5 +117,5 @@ def test_only_a_small_split_is_laid_ready() -> None:
     images, labels = numbered(4, 4, 10)
     split = DeviceSplit(images, labels, torch.zeros(10), ("one",))
     needed = 8 * (images.nbytes + labels.nbytes)
-    assert AugmentedSplit(split, BOTH, needed)._laid_ready
-    assert not AugmentedSplit(split, BOTH, needed - 1)._laid_ready
+    assert AugmentedSplit(split, BOTH, table_bytes=needed)._laid_ready
+    assert not AugmentedSplit(split, BOTH, table_bytes=needed - 1)._laid_ready
