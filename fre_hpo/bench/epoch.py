@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from fre_hpo.bench import ours
 from fre_hpo.bench.fixed import costs
@@ -11,8 +12,9 @@ from fre_hpo.bench.reference import R0, R1, Reference, Style
 from fre_hpo.bench.setup import Setup
 from fre_hpo.bench.shapes import Shape
 from fre_hpo.bench.timing import Work, interleave
+from fre_hpo.training.engine import Engine
 
-OURS = "ours"
+OURS, COMPILED = "ours", "ours compiled"
 TRIALS, EPOCHS = 50, 2000
 """Of the paper's whole search."""
 AGAINST_R0 = {"mouse": 3.0, "drosophila": 2.0}
@@ -38,7 +40,7 @@ def measure_arms(setup: Setup) -> Part:
         unit="ms",
         arms=as_arms(list(timings.values()), 1000),
         ratios=tuple(_ratios(timings, setup)),
-        figures=tuple(_projection(timings[OURS], shape)),
+        figures=tuple(_projection(timings.get(COMPILED, timings[OURS]), shape)),
         left_out=tuple(left_out),
         notes=("what the product does with an epoch's report is measured by search-overhead",),
     )
@@ -46,16 +48,24 @@ def measure_arms(setup: Setup) -> Part:
 
 def timed(setup: Setup, shape: Shape) -> tuple[dict[str, Timing], list[LeftOut]]:
     """Epochs of all arms by turns."""
-    styles = [R0, R1] if setup.compiled else [R0]
-    left_out = [LeftOut(R1.name, setup.not_compiled)] if setup.not_compiled else []
+    styles, engines, left_out = [R0], {OURS: setup.engine}, []
+    if setup.not_compiled:
+        left_out = [LeftOut(name, setup.not_compiled) for name in (R1.name, COMPILED)]
+    else:
+        styles.append(R1)
+        engines[COMPILED] = replace(setup.engine, compiled=True)
     references = [_reference(setup, shape, style) for style in styles]
-    rows = ours.training(shape, setup.pictures(shape), setup.engine, setup.device).run()
     works = [Work(r.style.name, r.epoch, r.enter) for r in references]
-    works.append(Work(OURS, lambda: next(rows), setup.engine.set_up))
+    works += [_ours(setup, shape, name, engine) for name, engine in engines.items()]
     timings = interleave(works, setup.device, setup.seconds)
     for reference in references:
         reference.close()
     return {timing.name: timing for timing in timings}, left_out
+
+
+def _ours(setup: Setup, shape: Shape, name: str, engine: Engine) -> Work:
+    rows = ours.training(shape, setup.pictures(shape), engine, setup.device).run()
+    return Work(name, partial(next, rows), engine.set_up)
 
 
 def _reference(setup: Setup, shape: Shape, style: Style) -> Reference:
@@ -65,12 +75,12 @@ def _reference(setup: Setup, shape: Shape, style: Style) -> Reference:
 
 
 def _ratios(timings: dict[str, Timing], setup: Setup) -> list[Ratio]:
-    on_gpu = setup.device.type == "cuda"
-    goals = [AGAINST_R0, AGAINST_R1] if on_gpu else [{}, {}]
+    on_gpu, shape = setup.device.type == "cuda", setup.shape.name
+    pairs = [(R0.name, OURS, AGAINST_R0), (R1.name, OURS, {}), (R1.name, COMPILED, AGAINST_R1)]
     return [
-        compare(timings[style.name], timings[OURS], goal=goal.get(setup.shape.name))
-        for style, goal in zip((R0, R1), goals, strict=True)
-        if style.name in timings
+        compare(timings[of], timings[to], goal=goals.get(shape) if on_gpu else None)
+        for of, to, goals in pairs
+        if of in timings
     ]
 
 

@@ -16,7 +16,7 @@ from fre_hpo.bench.setup import Setup
 AT_ONCE = (1, 2, 3, 4)
 ROUNDS = 5
 ALONE = "one at a time"
-BEST = "most epochs a second"
+BEST = "most epochs a second with"
 
 
 def measure(setup: Setup) -> Part:
