@@ -149,3 +149,9 @@ def test_what_an_earlier_start_fixed_is_said(capsys: Captured, home: Path) -> No
     assert "goes on with the settings of its first start" in capsys.readouterr().err
     assert run([*PHANTOM, "--trials", "1"]) == 0
     assert "All 2 trials are complete already" in capsys.readouterr().err
+
+
+def test_deterministic_is_a_key_by_another_name(requests: list[Any]) -> None:
+    assert run([*PHANTOM, "--deterministic"]) == 0
+    assert run([*PHANTOM]) == 0
+    assert [r.overrides for r in requests] == [{"engine.deterministic": True}, {}]
