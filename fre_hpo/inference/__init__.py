@@ -1,0 +1,1 @@
+"""A trained network at work: evaluated on a split, put to images of any size, exported."""
