@@ -6,6 +6,7 @@ The Python API has the command line's words: ``fre_hpo.start("phantom", trials=8
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,12 +31,14 @@ def start(
 
     settings: what ``--set`` takes, such as ``{"training.epochs": 40, "B": "1..64:log"}``.  flags: the
     command line's, with underscores (method, trials, hours, study, data_dir, parallel, device, executor,
-    ray_address, gpus_per_trial, enqueue, retries).  Raises the errors of ``fre_hpo.errors``.
+    ray_address, gpus_per_trial, enqueue, retries, notify).  Raises the errors of ``fre_hpo.errors``.
     """
     from fre_hpo.scheduling.observer import Silent
     from fre_hpo.service.request import Request
     from fre_hpo.service.start import start as start_search
+    from fre_hpo.settings import NOTIFY_VARIABLE
 
+    flags.setdefault("notify", os.environ.get(NOTIFY_VARIABLE))
     request = Request(dataset=dataset, overrides=settings or {}, **flags)
     return start_search(request, _settings(home, storage), Silent())
 

@@ -137,6 +137,11 @@ class NotTheStudysData(UsageError):
     --data-dir to the same images and labels, or give the new search a name of its own with --study."""
 
 
+class UnlikeMeasurements(UsageError):
+    """{one} and {other} cannot be compared, for their {what} differ: compare methods that were measured on
+    the same data with the same recipe."""
+
+
 # --- files and data (exit 1) --------------------------------------------------------------------
 
 
@@ -184,6 +189,13 @@ class DatasetNotFound(FreHpoError):
 class FilesElsewhere(FreHpoError):
     """The files of study {study!r} are not in this home folder but in {home}: ask there, or name it with
     --home."""
+
+    exit_code = EXIT_NOT_FOUND
+
+
+class NoStudyYet(FreHpoError):
+    """There is no study in {storage} yet: `fre-hpo start --dataset phantom` begins one, and it is shown here
+    as soon as there is."""
 
     exit_code = EXIT_NOT_FOUND
 
@@ -294,3 +306,59 @@ class CannotWrite(FreHpoError):
 
 class FolderNotRecipe(UsageError):
     """{folder} is a folder and no recipe: `fre-hpo data init {folder}` writes a recipe for it."""
+
+
+# --- the test split, comparisons ------------------------------------------------------------------
+
+
+class TestLocked(FreHpoError):
+    """The test split of study {study!r} stays locked until its search has ended, and {complete} of
+    {wanted} trials are complete: `fre-hpo status {study}` shows how far it is."""
+
+
+# --- a trained network at work --------------------------------------------------------------------
+
+
+class UnknownTrial(UsageError):
+    """Study {study!r} has no trial {number}: {hint}."""
+
+
+class NoNetwork(FreHpoError):
+    """There is no trained network of {what} in {folder}: {hint}."""
+
+    exit_code = EXIT_NOT_FOUND
+
+
+class BadExport(FreHpoError):
+    """The folder {folder} holds no network that can be used ({reason}): name a study, or a folder that
+    `fre-hpo export` wrote."""
+
+
+class FolderInTheWay(UsageError):
+    """{path} {what}: name a new folder with --out."""
+
+
+class OnnxDiffers(FreHpoError):
+    """The ONNX graph differs from the network by {difference}, more than {tolerance}, so nothing was
+    exported: other versions of torch, onnx and onnxruntime may agree (those in constraints.txt do)."""
+
+
+class OutOfMemory(FreHpoError):
+    """The memory of the device {device} does not hold a tile of {tile} pixels with its feature maps: name a
+    smaller one with --tile, or another device with --device."""
+
+
+# --- the dashboard --------------------------------------------------------------------------------
+
+
+class PortTaken(UsageError):
+    """Port {port} of {host} is taken: name another one with --port, or 0 for any that is free."""
+
+
+class CannotListen(UsageError):
+    """The dashboard cannot listen on port {port} of {host} ({reason}): --host names an address of this
+    machine, --port a port that you may use."""
+
+
+class UnusableToken(UsageError):
+    """{source} cannot be used as the dashboard's token ({reason}): {hint}."""

@@ -17,6 +17,7 @@ from fre_hpo.errors import UnknownKey, UnreadableRecipe, UsageError, nearest
 
 STORAGE_VARIABLES = ("FRE_HPO_STORAGE", "OPTUNA_STORAGE")
 HOME_VARIABLE = "FRE_HPO_HOME"
+NOTIFY_VARIABLE = "FRE_HPO_NOTIFY"
 _KEYS = ("home", "storage")
 
 
@@ -45,7 +46,7 @@ def load(
     folder = home or environ.get(HOME_VARIABLE) or configured.get("home") or default_home()
     resolved = Path(folder).expanduser().absolute()
     named = storage or _from_environment(environ) or configured.get("storage")
-    url = _read_storage(named) if named else f"sqlite:///{resolved / 'fre-hpo.db'}"
+    url = read_url(named, "storage") if named else f"sqlite:///{resolved / 'fre-hpo.db'}"
     return Settings(resolved, url)
 
 
@@ -76,18 +77,18 @@ def _read_config(path: Path) -> dict[str, str]:
     return config
 
 
-def _read_storage(named: str) -> str:
-    """A URL as it is; ``@FILE`` is the first line of a file, which keeps a password off the command line."""
+def read_url(named: str, what: str) -> str:
+    """A URL as it is; ``@FILE`` is the first line of a file, which keeps a secret off the command line."""
     if not named.startswith("@"):
         return named
     path = Path(named[1:]).expanduser()
     try:
         text = path.read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:
-        problem = f"The storage file {path} cannot be read ({error}): it holds the URL in one line."
+        problem = f"The {what} file {path} cannot be read ({error}): it holds the URL in one line."
         raise UsageError(problem=problem) from error
     if not text:
-        raise UsageError(problem=f"The storage file {path} is empty: it holds the URL in one line.")
+        raise UsageError(problem=f"The {what} file {path} is empty: it holds the URL in one line.")
     return text.splitlines()[0].strip()
 
 

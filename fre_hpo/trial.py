@@ -14,9 +14,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from fre_hpo.data.dataset import Split
+from fre_hpo.data.showing.choice import showcase
 from fre_hpo.methods import Slots, get
 from fre_hpo.model.unet import SEUNet
 from fre_hpo.study.spec import Spec
@@ -103,7 +106,8 @@ class Result:
     """A trial's outcome: the best validation mIoU and all that belongs to its epoch.
 
     confusion: (sources, classes, classes) of the validation split.  network: the plain network at that
-    epoch, a checkpoint of its state dict with what is needed to build it.
+    epoch, a checkpoint of its state dict with what is needed to build it.  predictions: labels (height,
+    width) by that network, for a few validation images (index -> labels), to be shown.
     """
 
     miou: float
@@ -114,6 +118,7 @@ class Result:
     confusion: list[list[list[int]]]
     curve: tuple[EpochRow, ...] = field(repr=False)
     network: bytes = field(repr=False)
+    predictions: dict[int, NDArray[np.uint8]] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -191,6 +196,11 @@ def curve_row(row: EpochRow) -> list[Any]:
     measured = [row.miou_recalibrated, row.miou_running, *row.class_iou]
     cells = ["" if value is None else value for value in measured]
     return [row.epoch, row.loss, row.miou, *cells, row.learning_rate, round(row.seconds, 4)]
+
+
+def trace_row(row: EpochRow) -> list[Any] | None:
+    """One line of trace.csv; None in epochs that were not traced."""
+    return None if row.trace is None else [row.epoch, *row.trace]
 
 
 def _stagger(job: Job) -> float:
@@ -278,6 +288,7 @@ def schedule(spec: Spec) -> Schedule:
         class_weights=training.class_weights,
         augment=training.augment,
         eval_bn=training.eval_bn,
+        trace=training.trace,
     )
 
 
@@ -293,7 +304,20 @@ def _result(job: Job, data: TrainingData, training: Training) -> Result:
         confusion=best.confusion.tolist(),
         curve=tuple(training.curve),
         network=checkpoint.to_bytes(_trained_network(job, data, best)),
+        predictions=_predictions(data, training, best),
     )
+
+
+def _predictions(
+    data: TrainingData, training: Training, best: Best
+) -> dict[int, NDArray[np.uint8]]:
+    """What the best network makes of the validation images that show most."""
+    truth = data.validation.labels
+    chosen = showcase(truth, data.validation.sources, len(data.classes))
+    training.load_best()
+    labels = training.predict(training.validation, chosen)
+    height, width = truth.shape[1:]
+    return {index: labels[i, :height, :width] for i, index in enumerate(chosen)}
 
 
 def _trained_network(job: Job, data: TrainingData, best: Best) -> dict[str, Any]:

@@ -31,13 +31,20 @@ STAIRCASE: tuple[frozenset[str], ...] = (
 
 HOMES: Mapping[str, frozenset[str]] = {
     "click": frozenset({"cli"}),
+    "matplotlib": frozenset({"results"}),
+    "onnx": frozenset({"inference"}),
+    "onnxruntime": frozenset({"inference"}),
     "optuna": frozenset({"bench", "dashboard", "study"}),
     "optuna_dashboard": frozenset({"bench", "dashboard", "study"}),
+    "plotly": frozenset({"results"}),
     "psycopg2": frozenset({"bench", "dashboard", "study"}),
     "ray": frozenset({"bench", "scheduling"}),
     "rich": frozenset({"cli"}),
+    "scipy": frozenset({"results"}),
+    "safetensors": frozenset({"inference"}),
     "sqlalchemy": frozenset({"bench", "dashboard", "study"}),
     "torch": frozenset({"bench", "inference", "methods", "model", "training", "trial"}),
+    "waitress": frozenset({"dashboard"}),
 }
 
 EMPTY_NAMES = frozenset({"common", "helper", "helpers", "misc", "util", "utils"})

@@ -19,6 +19,7 @@ from fre_hpo.scheduling.coordinator import Coordinator, Plan
 from fre_hpo.scheduling.executor import Arrival, Lost, OutOfMemory, Raised
 from fre_hpo.scheduling.live import Live
 from fre_hpo.scheduling.placement import Placement
+from fre_hpo.scheduling.publisher import NoPublisher, Publisher
 from fre_hpo.scheduling.state import Outcome
 from fre_hpo.study.connection import Connection
 from fre_hpo.study.folder import StudyFolder
@@ -193,6 +194,7 @@ class House:
         self.clock = FastClock()
         self.stop = StopFlag()
         self.listener = Listener()
+        self.publisher: Publisher = NoPublisher()
         self.ledger: Any = self.taken_over()
 
     def opened(self) -> Ledger:
@@ -221,6 +223,7 @@ class House:
             Plan(wanted, **{"seconds": None, "retries": 2, "patience": PATIENCE, **plan}),
             self.stop,
             self.listener,
+            self.publisher,
             self.clock,
         )
 

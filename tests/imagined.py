@@ -132,6 +132,7 @@ class Row:
     points: dict[int, float] = field(default_factory=dict)
     value: float | None = None
     told_by_us: bool = False
+    files: set[str] = field(default_factory=set)
 
     def record(self) -> TrialRecord:
         facts = dict.fromkeys(
@@ -196,6 +197,19 @@ class Lock:
             self._storage.holder = None
 
 
+@dataclass
+class Attaching:
+    """A publisher that shows one file of each trial."""
+
+    ledger: Any
+
+    def trial_ends(self, trial: TrialRecord) -> None:
+        self.ledger.attach(trial.number, "picture.png")
+
+    def study_changed(self, state: str) -> None:
+        self.ledger.records()
+
+
 class ImaginedLedger:
     """The ledger of one coordinator: its methods and what they promise, on a storage in memory."""
 
@@ -229,6 +243,10 @@ class ImaginedLedger:
     def records(self) -> list[TrialRecord]:
         self._there()
         return [row.record() for row in self._storage.rows]
+
+    def record(self, number: int) -> TrialRecord:
+        self._there()
+        return self._storage.rows[number].record()
 
     def state(self, number: int) -> str:
         return self._storage.rows[number].state
@@ -305,6 +323,10 @@ class ImaginedLedger:
 
     def put_back(self, number: int) -> None:
         self._row(number).state = "WAITING"
+
+    def attach(self, number: int, name: str) -> None:
+        if name not in self._storage.rows[number].files:
+            self._row(number).files.add(name)
 
     def complete(self, number: int, miou: float, **_: Any) -> None:
         self._end(number, "COMPLETE", miou)

@@ -7,16 +7,23 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
-from fre_hpo.errors import EXIT_DONE
+from fre_hpo.errors import EXIT_DONE, UsageError
 from fre_hpo.service.detached import LOG, Announcement, Background, detach
 from fre_hpo.service.lifeline import Lifeline
-from fre_hpo.settings import STORAGE_VARIABLES, has_password
+from fre_hpo.settings import NOTIFY_VARIABLE, STORAGE_VARIABLES, has_password
+
+if TYPE_CHECKING:
+    from fre_hpo.service.supervisor import Unsaid
+    from fre_hpo.service.webhook import Receiver
 
 SHOWN_LINES = 20
 
@@ -57,39 +64,83 @@ def command(arguments: Sequence[str]) -> list[str]:
     return [sys.executable, *([] if here else ["-P"]), "-m", "fre_hpo", *arguments]
 
 
-def hide_password(call: Call) -> None:
-    """Where the storage was given with a password: begin again with it in the environment, so that no
-    list of processes shows it for as long as the search runs."""
-    storage = click.get_current_context().params["storage"]
+def hide_secrets(call: Call, *, quiet: bool) -> None:
+    """Where a secret was given on the command line, a storage with its password or where to send
+    messages: begin again with it in the environment, so that no list of processes shows it for as long
+    as the search runs."""
+    context = click.get_current_context()
+    secrets = {}
+    storage = context.params["storage"]
     if storage and has_password(storage):
+        secrets["--storage"] = (STORAGE_VARIABLES[0], storage)
+    notify = context.params.get("notify")
+    given = context.get_parameter_source("notify") is ParameterSource.COMMANDLINE
+    if given and notify and not notify.startswith("@"):
+        secrets["--notify"] = (NOTIFY_VARIABLE, notify)
+        if not quiet:
+            _say(_PUBLIC_URL)
+    if secrets:
         sys.stderr.flush()
-        environment = {**os.environ, STORAGE_VARIABLES[0]: storage}
-        os.execve(sys.executable, command(_without_storage(call.arguments)), environment)
+        arguments = _without(secrets, call.arguments)
+        os.execve(sys.executable, command(arguments), {**os.environ, **dict(secrets.values())})
 
 
-def _without_storage(arguments: Sequence[str]) -> list[str]:
+_PUBLIC_URL = (
+    "Warning: other users of this machine can read a command line, and whoever knows the URL can send "
+    "there: use FRE_HPO_NOTIFY or --notify @FILE."
+)
+
+
+def _without(flags: Collection[str], arguments: Sequence[str]) -> list[str]:
+    """The arguments without these flags and their values."""
     kept: list[str] = []
     rest = iter(arguments)
     for argument in rest:
-        if argument == "--storage":
+        if argument in flags:
             next(rest)
-        elif not argument.startswith("--storage="):
+        elif argument.partition("=")[0] not in flags:
             kept.append(argument)
     return kept
 
 
-def forget_password() -> None:
-    """Ray's workers inherit the environment, and need no storage."""
-    for name in STORAGE_VARIABLES:
+def forget_secrets() -> None:
+    """Ray's workers inherit the environment, and need neither storage nor receiver."""
+    for name in (*STORAGE_VARIABLES, NOTIFY_VARIABLE):
         os.environ.pop(name, None)
 
 
-def supervise(call: Call) -> int:
+def supervise(call: Call, notify: str | None) -> int:
     """Run the call as the child of this process; returns its exit code."""
     from fre_hpo.service.supervisor import Supervisor
 
     began = call.announcement.make if call.announcement else lambda: None
-    return Supervisor(command(call.arguments), _say, began).run()
+    ended = partial(_tell_end, _receiver(notify))
+    return Supervisor(command(call.arguments), _say, began, ended=ended).run()
+
+
+def _receiver(notify: str | None) -> Receiver | None:
+    """A wrong one is none here: the coordinator refuses it, together with what else is wrong."""
+    from fre_hpo.service.webhook import Receiver
+
+    try:
+        return Receiver.named(notify)
+    except UsageError:
+        return None
+
+
+def _tell_end(receiver: Receiver | None, unsaid: Unsaid) -> None:
+    """Send the message that no coordinator can send any more."""
+    from fre_hpo.service.notify import Outbox, Standing, compose
+
+    if receiver is None:
+        return
+    outbox = Outbox(receiver)
+    standing = Standing(**unsaid.standing)
+    outbox.put(compose(unsaid.event, unsaid.study, standing, unsaid.sentence))
+    outbox.close()
+    for delivery in outbox.deliveries():
+        if delivery.problem:
+            _say(delivery.sentence)
 
 
 def _say(sentence: str) -> None:

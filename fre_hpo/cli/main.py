@@ -12,12 +12,17 @@ import click
 
 from fre_hpo import __version__
 from fre_hpo.cli.bench import bench
+from fre_hpo.cli.dashboard import dashboard
 from fre_hpo.cli.datasets import data
+from fre_hpo.cli.export import export
 from fre_hpo.cli.launching import Call
+from fre_hpo.cli.plot import plot
+from fre_hpo.cli.predict import predict
 from fre_hpo.cli.reading import best, delete, list_, status, trials
 from fre_hpo.cli.starting import start
 from fre_hpo.cli.steering import logs, pause, resume, stop
 from fre_hpo.cli.verbs import Verbs
+from fre_hpo.cli.watch import watch
 from fre_hpo.errors import EXIT_DONE, EXIT_ERROR, EXIT_INTERRUPTED, EXIT_USAGE, FreHpoError
 
 
@@ -35,7 +40,25 @@ def cli() -> None:
     """
 
 
-for verb in (data, start, list_, status, trials, best, logs, pause, resume, stop, delete, bench):
+for verb in (
+    data,
+    start,
+    list_,
+    status,
+    trials,
+    best,
+    watch,
+    plot,
+    export,
+    predict,
+    logs,
+    pause,
+    resume,
+    stop,
+    delete,
+    dashboard,
+    bench,
+):
     cli.add_command(verb)
 
 

@@ -12,9 +12,9 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from fre_hpo.cli.tables import duration, params_text
+from fre_hpo.cli.search_lines import ended_line, overall_words, trials_done
 from fre_hpo.scheduling.live import Live, RunningTrial
-from fre_hpo.study.records import TrialRecord
+from fre_hpo.study.records import TrialRecord, params_text
 
 WIDEST_BAR, NARROWEST_BAR = 40, 10
 
@@ -65,7 +65,8 @@ class SearchDisplay:
     def trial_ended(self, trial: TrialRecord, live: Live) -> None:
         self._live = live
         if not self._quiet:
-            self._console.print(self._ended_line(trial, live), soft_wrap=True)
+            room = self._console.width if self._console.is_terminal else None
+            self._console.print(ended_line(trial, live.wanted, room), soft_wrap=True)
 
     # --- drawing --------------------------------------------------------------------------------
 
@@ -77,52 +78,24 @@ class SearchDisplay:
             lines.append(_running_table(self._live.running))
         return Group(*lines)
 
-    def _ended_line(self, trial: TrialRecord, live: Live) -> Text:
-        """The classes are left out where they would break the line of a terminal."""
-        width = len(str(live.wanted - 1))
-        what = params_text(trial.params) if trial.params else f"seed {trial.seed}"
-        line = Text(f"trial {trial.number:>{width}}  {what}  ")
-        if not trial.complete:
-            return line.append(f"failed: {trial.reason}", style="red")
-        line.append("mIoU ").append(f"{trial.value:.4f}", style="bold")
-        line.append(f" at epoch {trial.best_epoch}", style="dim")
-        shares = _shares(trial)
-        fits = line.cell_len + len(shares) <= self._console.width
-        return line.append(shares if fits or not self._console.is_terminal else "", style="dim")
-
 
 def _epoch_line(trial: RunningTrial) -> Text:
     words = f"trial {trial.number}  epoch {trial.epoch}/{trial.epochs}  mIoU {trial.miou:.4f}"
     return Text(words, style="dim")
 
 
-def _shares(trial: TrialRecord) -> str:
-    known = {name: iou for name, iou in trial.class_iou.items() if iou is not None}
-    return f"  ({', '.join(f'{name} {iou:.3f}' for name, iou in known.items())})"
-
-
 def _overall(live: Live, width: int) -> Table:
     """The bar, as wide as the words leave room for; a running trial counts by its epochs."""
-    words = Text("  ".join(_overall_words(live)))
+    words = Text("  ".join(overall_words(live)))
     room = width - words.cell_len - 2
     bar = ProgressBar(
         total=max(live.wanted, 1),
-        completed=live.complete + sum(t.epoch / max(t.epochs, 1) for t in live.running),
+        completed=trials_done(live),
         width=max(min(room, WIDEST_BAR), NARROWEST_BAR),
     )
     table = Table.grid(padding=(0, 2))
     table.add_row(bar, words)
     return table
-
-
-def _overall_words(live: Live) -> list[str]:
-    words = [f"{live.complete}/{live.wanted} trials", f"{len(live.running)} running"]
-    if live.failed:
-        words.append(f"{live.failed} failed")
-    words.append(f"{duration(live.elapsed)} elapsed")
-    if live.eta_seconds is not None:
-        words.append(f"{duration(live.eta_seconds)} left")
-    return words
 
 
 def _running_table(running: tuple[RunningTrial, ...]) -> Table:

@@ -47,7 +47,8 @@ def status(settings: Settings, study: str, form: str) -> None:
 
 
 def _print_summaries(found: list[dict[str, Any]]) -> None:
-    from fre_hpo.cli.tables import Number, duration, four, params_text, print_table, size
+    from fre_hpo.cli.tables import Number, duration, four, print_table, size
+    from fre_hpo.study.records import params_text
 
     columns = [
         "study",
@@ -99,7 +100,8 @@ def trials(settings: Settings, study: str, form: str) -> None:
 
 
 def _print_trials(found: list[dict[str, Any]]) -> None:
-    from fre_hpo.cli.tables import Number, four, print_table, short
+    from fre_hpo.cli.tables import Number, four, print_table
+    from fre_hpo.study.records import short
 
     names = list(dict.fromkeys(name for trial in found for name in trial["params"]))
     classes = list(dict.fromkeys(name for trial in found for name in trial["class_iou"]))
@@ -127,8 +129,9 @@ def _print_trials(found: list[dict[str, Any]]) -> None:
 @common
 def best(settings: Settings, study: str, form: str) -> None:
     """Show the best trial of a study."""
-    from fre_hpo.cli.tables import Number, four, params_text, print_data, print_table
+    from fre_hpo.cli.tables import Number, four, print_data, print_table
     from fre_hpo.service import read
+    from fre_hpo.study.records import params_text
 
     found = read.best(settings, study)
     observed = found["observed"]

@@ -10,14 +10,14 @@ import click
 from fre_hpo.cli.launching import (
     Call,
     current_call,
-    forget_password,
-    hide_password,
+    forget_secrets,
+    hide_secrets,
     run_detached,
     supervise,
 )
 from fre_hpo.cli.options import AutoNumber, common
 from fre_hpo.errors import EXIT_DONE, EXIT_INCOMPLETE, EXIT_STOPPED, StorageUnreachable
-from fre_hpo.settings import Settings
+from fre_hpo.settings import NOTIFY_VARIABLE, Settings
 
 if TYPE_CHECKING:
     from fre_hpo.scheduling.observer import Observer
@@ -99,6 +99,12 @@ if TYPE_CHECKING:
 @click.option(
     "--new-home", is_flag=True, help="Go on without the files left in another home folder."
 )
+@click.option(
+    "--notify",
+    envvar=NOTIFY_VARIABLE,
+    metavar="URL|@FILE",
+    help="Send a JSON message there when the search ends or needs somebody [FRE_HPO_NOTIFY].",
+)
 @click.option("--detach", is_flag=True, help="Go on in the background, without this terminal.")
 @click.option("--dry-run", is_flag=True, help="Check everything, print every key, create nothing.")
 @common
@@ -114,15 +120,15 @@ def start(
     if dry_run:
         return _dry_run(_request(**flags), settings)
     if call.lifeline:
-        forget_password()
+        forget_secrets()
         with call.lifeline:
             return _search(_request(**flags), settings, call, quiet=quiet, verbose=verbose)
     if call.is_command:
-        hide_password(call)
+        hide_secrets(call, quiet=quiet)
     if detach and not call.is_detached:
         return _detach(_request(**flags), settings, call, quiet=quiet)
     if call.is_command:
-        return supervise(call)
+        return supervise(call, flags["notify"])
     return _search(_request(**flags), settings, call, quiet=quiet, verbose=verbose)
 
 
@@ -133,16 +139,22 @@ def _search(
     from fre_hpo.cli.progress import SearchDisplay
     from fre_hpo.scheduling.observer import Together
     from fre_hpo.service.check import check
+    from fre_hpo.service.notifier import Notifier
     from fre_hpo.service.start import run
 
     preparation = check(request, settings)
-    with SearchDisplay(quiet=quiet, verbose=verbose) as display:
-        watching: Observer = display
+    name, receiver = preparation.name, preparation.receiver
+    display = SearchDisplay(quiet=quiet, verbose=verbose)
+    supervised = call.lifeline is not None
+    with Notifier(name, settings, receiver, display.say, supervised=supervised) as notifier:
+        observers: list[Observer] = [display, notifier]
         if call.lifeline:
-            call.lifeline.study = preparation.name
-            watching = Together(display, call.lifeline)
-        ended = run(preparation, request, settings, watching)
-    return _conclude(ended, settings)
+            call.lifeline.study = name
+            observers.append(call.lifeline)
+        with display:
+            ended = run(preparation, request, settings, Together(*observers))
+        notifier.ended(ended.outcome, ended.complete, ended.wanted)
+        return _conclude(ended, settings)
 
 
 def _detach(request: Request, settings: Settings, call: Call, *, quiet: bool) -> int:
@@ -233,8 +245,8 @@ def _conclude(ended: Ended, settings: Settings) -> int:
 
 
 def _best(settings: Settings, study: str) -> str:
-    from fre_hpo.cli.tables import params_text
     from fre_hpo.service import read
+    from fre_hpo.study.records import params_text
 
     observed = read.best(settings, study)["observed"]
     what = f"{params_text(observed['params'])}  " if observed["params"] else ""

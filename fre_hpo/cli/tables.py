@@ -103,16 +103,6 @@ def four(value: float | None) -> Number:
     return Number("-" if value is None else f"{value:.4f}")
 
 
-def short(value: float) -> str:
-    """A parameter's value: whole numbers whole, others with four significant digits."""
-    return str(value) if isinstance(value, int) else f"{value:.4g}"
-
-
-def params_text(params: Mapping[str, float]) -> str:
-    """B=162, X=632."""
-    return ", ".join(f"{name}={short(value)}" for name, value in params.items()) or "-"
-
-
 def duration(seconds: float | None) -> str:
     """1:02:03 or 4:05."""
     if seconds is None:

@@ -28,10 +28,12 @@ class MapGain(nn.Module):
     def __init__(self, maps: int) -> None:
         super().__init__()
         self.register_buffer("gain", torch.ones(1, maps, 1, 1), persistent=False)
+        self.chosen: list[int] = []
 
     def enhance(self, chosen: list[int], factor: float) -> None:
         self.gain.fill_(1.0)
         self.gain[:, chosen] = factor
+        self.chosen = chosen
 
     def forward(self, features: Tensor) -> Tensor:
         return features * self.gain if self.training else features

@@ -9,10 +9,12 @@ from typing import Any
 from fre_hpo.study.folder import StudyFolder
 from fre_hpo.study.records import TrialRecord
 from fre_hpo.training.checkpoint import is_intact
-from fre_hpo.trial import Result, curve_header, curve_row
+from fre_hpo.training.trace import COLUMNS as TRACE_COLUMNS
+from fre_hpo.trial import Result, curve_header, curve_row, trace_row
 
 NETWORKS_KEPT = 5
-"""So many trained networks stay; a study of 50 would otherwise leave gigabytes (design 3.3)."""
+"""Of a search so many trained networks stay; 50 would otherwise leave gigabytes (design 3.3).  Where
+nothing is searched, the seeds are compared with all their networks."""
 
 
 @dataclass(frozen=True)
@@ -24,13 +26,22 @@ class TrialOutcome:
     epochs: int
     class_iou: dict[str, float | None]
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """As a trial's record names them."""
+        named = vars(self)
+        return {"value": self.miou, **{name: named[name] for name in named if name != "miou"}}
+
 
 class Archive:
     """The files of a study's trials."""
 
-    def __init__(self, folder: StudyFolder, classes: Sequence[str]) -> None:
+    def __init__(
+        self, folder: StudyFolder, classes: Sequence[str], networks_kept: int | None = NETWORKS_KEPT
+    ) -> None:
         self._folder = folder
         self._classes = classes
+        self._networks_kept = networks_kept
         self._header = curve_header(classes)
 
     def checkpoint(self, number: int, say: Callable[[str], None]) -> bytes | None:
@@ -69,7 +80,12 @@ class Archive:
         class_iou = dict(zip(self._classes, result.class_iou, strict=True))
         outcome = TrialOutcome(result.miou, result.best_epoch, result.epochs, class_iou)
         trial.write_curve(self._header, [curve_row(row) for row in result.curve])
+        traced = [row for row in map(trace_row, result.curve) if row]
+        if traced:
+            trial.write_trace(["epoch", *TRACE_COLUMNS], traced)
         trial.save_result(result.network, result.sources, result.confusion)
+        if result.predictions is not None:
+            trial.save_predictions(result.predictions)
         trial.save_outcome(asdict(outcome))
         return outcome
 
@@ -85,5 +101,5 @@ class Archive:
         for rank, record in enumerate(ranked):
             trial = self._folder.trial(record.number)
             trial.drop_checkpoints()
-            if rank >= NETWORKS_KEPT:
+            if self._networks_kept is not None and rank >= self._networks_kept:
                 trial.drop_network()

@@ -10,7 +10,7 @@ import contextlib
 from dataclasses import dataclass
 
 from fre_hpo.errors import DiskFull, EndedElsewhere, StorageUnreachable
-from fre_hpo.scheduling.archive import Archive
+from fre_hpo.scheduling.archive import NETWORKS_KEPT, Archive
 from fre_hpo.scheduling.clock import Clock
 from fre_hpo.scheduling.custody import Custody
 from fre_hpo.scheduling.executor import Executor
@@ -21,6 +21,7 @@ from fre_hpo.scheduling.live import Live
 from fre_hpo.scheduling.observer import Observer
 from fre_hpo.scheduling.obstacle import STOPPING_SECONDS, Obstacle
 from fre_hpo.scheduling.placement import Placement
+from fre_hpo.scheduling.publisher import Guarded, NoPublisher, Publisher
 from fre_hpo.scheduling.recorder import Recorder
 from fre_hpo.scheduling.state import Ask, Dispatch, End, Outcome, Search, Wait
 from fre_hpo.study import fault
@@ -60,6 +61,7 @@ class Coordinator:
         plan: Plan,
         stop: StopFlag,
         observer: Observer,
+        publisher: Publisher | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._ledger = ledger
@@ -69,9 +71,11 @@ class Coordinator:
         self._stop = stop
         self._clock = clock or Clock()
         self._custody = Custody(ledger, lock, self._clock)
-        self._archive = Archive(folder, ledger.charter.classes)
+        kept = NETWORKS_KEPT if ledger.spec.searched else None
+        self._archive = Archive(folder, ledger.charter.classes, kept)
         self._journal = Journal(ledger, folder, observer, self._clock, self._first_view())
-        self._recorder = Recorder(ledger, self._archive, self._journal)
+        self._publisher = Guarded(publisher or NoPublisher(), self._journal)
+        self._recorder = Recorder(ledger, self._archive, self._journal, self._publisher)
         self._launcher = Launcher(
             ledger, self._archive, self._journal, self._recorder, executor, placement
         )
@@ -84,14 +88,16 @@ class Coordinator:
         self._tended = -TEND_SECONDS
 
     def _first_view(self) -> Live:
+        earlier = Live.from_plain(self._ledger.live) if self._ledger.live else None
         return Live(
             state="running",
             wanted=self._plan.wanted,
             complete=0,
             failed=0,
             slots=self._slots(),
-            elapsed=float((self._ledger.live or {}).get("elapsed", 0.0)),
+            elapsed=earlier.elapsed if earlier else 0.0,
             epochs=self._ledger.spec.training.epochs,
+            happenings=earlier.happenings if earlier else (),
         )
 
     @property
@@ -169,6 +175,7 @@ class Coordinator:
         self._launcher.put_back(self._search)
         state = "finished" if outcome is Outcome.COMPLETE else "stopped"
         self._journal.change(state=state, message=None)
+        self._publisher.study_changed(state)
         self._journal.publish(now=True)
         facts = {"outcome": outcome.value, "complete": self._search.complete}
         self._journal.log("study_finished", **facts)
@@ -191,6 +198,7 @@ class Coordinator:
             pid=live.pid,
         )
         self._recorder.log_untold(records)
+        self._publisher.study_changed("running")
         self._began = True
         self._search = self._launcher.adopt(self._search, records)
 

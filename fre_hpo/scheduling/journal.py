@@ -11,7 +11,7 @@ from fre_hpo.scheduling.live import PUBLISH_SECONDS, Live, RunningTrial
 from fre_hpo.scheduling.observer import Observer
 from fre_hpo.study.folder import StudyFolder
 from fre_hpo.study.ledger import Ledger
-from fre_hpo.study.records import TrialRecord
+from fre_hpo.study.records import TrialRecord, params_text
 
 
 class Journal:
@@ -64,8 +64,24 @@ class Journal:
         return self._folder.trials_logged(event)
 
     def say(self, sentence: str) -> None:
-        """Tell whoever looks at the terminal."""
+        """Tell whoever looks, at this terminal and elsewhere."""
+        self.live = self.live.with_happening(sentence)
         self._observer.say(sentence)
 
+    def trial_began(self, trial: RunningTrial) -> None:
+        """Told elsewhere only: a terminal shows what runs."""
+        what = f", {params_text(trial.params)}," if trial.params else ""
+        where = f"{trial.worker} ({trial.device})"
+        how = f"goes on after epoch {trial.epoch}" if trial.epoch else "begins"
+        self.live = self.live.with_happening(f"Trial {trial.number}{what} {how} on {where}.")
+
     def trial_ended(self, trial: TrialRecord) -> None:
+        self.live = self.live.with_happening(_ended_sentence(trial))
         self._observer.trial_ended(trial, self.live)
+
+
+def _ended_sentence(trial: TrialRecord) -> str:
+    what = f", {params_text(trial.params)}," if trial.params else ""
+    if trial.value is not None:
+        return f"Trial {trial.number}{what} is complete: mIoU {trial.value:.4f}."
+    return f"Trial {trial.number}{what} failed: {trial.reason or 'ended by somebody else'}."

@@ -13,7 +13,7 @@ from fre_hpo.scheduling.placement import Placement
 from fre_hpo.scheduling.recorder import Recorder
 from fre_hpo.scheduling.state import Dispatch, Search
 from fre_hpo.study.ledger import Asked, Ledger
-from fre_hpo.study.records import TrialRecord
+from fre_hpo.study.records import TrialRecord, best_of
 from fre_hpo.trial import Job
 
 
@@ -44,7 +44,8 @@ class Launcher:
         ended = [r for r in records if not search.knows(r.number)]
         complete = sum(r.counts for r in ended)
         failed = sum(r.state == "FAIL" for r in ended)
-        self._journal.change(complete=complete, failed=failed)
+        best = best_of(ended)
+        self._journal.change(complete=complete, failed=failed, best=best and best.point)
         return search.with_complete(complete)
 
     def adopt(self, search: Search, records: list[TrialRecord]) -> Search:

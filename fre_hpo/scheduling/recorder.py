@@ -13,20 +13,24 @@ from typing import Any
 from fre_hpo.scheduling.archive import Archive, TrialOutcome
 from fre_hpo.scheduling.executor import Arrival, Lost, OutOfMemory, Raised
 from fre_hpo.scheduling.journal import Journal
+from fre_hpo.scheduling.publisher import Publisher
 from fre_hpo.scheduling.state import Search
 from fre_hpo.study import fault
 from fre_hpo.study.ledger import Ledger
-from fre_hpo.study.records import TrialRecord
+from fre_hpo.study.records import TrialRecord, best_of, now
 from fre_hpo.trial import Checkpoint, Epoch, Report, Result, Started, Stopped, curve_row
 
 
 class Recorder:
     """Turns what arrives into what lasts, and tells how the state of the search changes."""
 
-    def __init__(self, ledger: Ledger, archive: Archive, journal: Journal) -> None:
+    def __init__(
+        self, ledger: Ledger, archive: Archive, journal: Journal, publisher: Publisher
+    ) -> None:
         self._ledger = ledger
         self._archive = archive
         self._journal = journal
+        self._publisher = publisher
         self._ended: list[int] = []
 
     def receive(self, search: Search, arrival: Arrival) -> Search:
@@ -69,6 +73,8 @@ class Recorder:
         self._archive.cut_curve(number, report.epoch)
         trial = self._journal.live.trial(number)
         trial = replace(trial, epoch=report.epoch, worker=report.worker, device=report.device)
+        if report.epoch:
+            trial = trial.with_curve(self._archive.points(number))
         self._journal.set_trial(trial)
         self._journal.log_trial(
             "trial_started",
@@ -80,6 +86,7 @@ class Recorder:
             engine=report.engine,
             params=trial.params,
         )
+        self._journal.trial_began(trial)
 
     def _epoch(self, number: int, attempt: int, report: Epoch) -> None:
         row, live = report.row, self._journal.live
@@ -87,13 +94,8 @@ class Recorder:
         self._archive.append_curve(number, curve_row(row))
         facts = {"epoch": row.epoch, "miou": row.miou, "pid": report.pid}
         self._journal.log_trial("epoch", number, attempt, **facts)
-        trial = replace(
-            live.trial(number),
-            epoch=row.epoch,
-            miou=row.miou,
-            best_miou=report.best_miou,
-            best_epoch=report.best_epoch,
-            epoch_seconds=row.seconds,
+        trial = live.trial(number).after_epoch(
+            row.epoch, row.miou, report.best_miou, report.best_epoch, row.seconds
         )
         mean = _smoothed(live.epoch_seconds, row.seconds)
         self._journal.change(running=live.with_trial(trial).running, epoch_seconds=mean)
@@ -113,12 +115,17 @@ class Recorder:
     def tell(self, search: Search, number: int, attempt: int, outcome: TrialOutcome) -> Search:
         """A trial is trained to its end, now or in an earlier run that could not tell it."""
         self._ledger.report_missing(number, self._archive.points(number))
+        self._publisher.trial_ends(self._record(number, state="COMPLETE", **outcome.facts))
         self._ledger.complete(number, **vars(outcome))
         self._log_complete(number, attempt, outcome)
         search = search.completed(number)
         self._journal.change(complete=search.complete)
         self._note_end(number)
         return search
+
+    def _record(self, number: int, **facts: Any) -> TrialRecord:
+        """A trial as it is about to be told."""
+        return replace(self._ledger.record(number), finished_at=now(), **facts)
 
     def log_untold(self, records: list[TrialRecord]) -> None:
         """The ends that an earlier run told the storage and could not log any more."""
@@ -182,6 +189,7 @@ class Recorder:
         **facts: Any,
     ) -> Search:
         epoch = self._journal.live.trial(number).epoch
+        self._publisher.trial_ends(self._record(number, state="FAIL", epochs=epoch, reason=reason))
         self._ledger.fail(number, epoch, reason)
         self._archive.drop_checkpoints(number)
         facts = {"state": "FAIL", "epoch": epoch, "reason": reason, **facts}
@@ -214,6 +222,9 @@ class Recorder:
             return
         records = self._ledger.records()
         self._archive.tidy(records)
+        best = best_of(records)
+        self._journal.change(best=best and best.point)
+        self._publisher.study_changed(self._journal.live.state)
         for number in self._ended:
             self._journal.trial_ended(records[number])
         self._ended.clear()

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,14 @@ from fre_hpo.errors import (
     OtherStorage,
     StudyHeld,
     UsageError,
+    UsageProblems,
     nearest,
     together,
 )
 from fre_hpo.scheduling.live import Live
 from fre_hpo.service.datasets import folder_of
 from fre_hpo.service.request import DEFAULT_METHOD, Request
+from fre_hpo.service.webhook import Receiver
 from fre_hpo.settings import Settings
 from fre_hpo.study import recipe
 from fre_hpo.study.charter import Charter
@@ -43,7 +45,8 @@ STUDY_NAME = re.compile(r"(?!\.+$)[A-Za-z0-9._-]{1,64}")  # a folder of that nam
 class Preparation:
     """A start that can go ahead.  resolved: spec and number of trials; overrides: all that led to it,
     those of the stored study included; points: the enqueued ones, checked; inherited: the overrides of
-    earlier starts that this one did not repeat; exists: whether the study is in the storage."""
+    earlier starts that this one did not repeat; exists: whether the study is in the storage; receiver:
+    to whom messages are sent."""
 
     name: str
     recipe: Recipe
@@ -55,6 +58,7 @@ class Preparation:
     progress: Progress
     inherited: dict[str, Any]
     exists: bool
+    receiver: Receiver | None = None
 
     @property
     def spec(self) -> Spec:
@@ -93,7 +97,23 @@ def check(request: Request, settings: Settings) -> Preparation:
     """
     found = recipe.find(request.dataset)
     name = study_name(request, found)
-    return prepare(request, found, name, _stored(settings, name), settings)
+    stored = _stored(settings, name)
+    try:
+        receiver = Receiver.named(request.notify)
+    except UsageError as wrong:
+        raise _with_others(wrong, request, found, name, stored, settings) from None
+    return replace(prepare(request, found, name, stored, settings), receiver=receiver)
+
+
+def _with_others(wrong: UsageError, *start: Any) -> FreHpoError:
+    """A wrong receiver, together with what else was mistyped."""
+    try:
+        prepare(*start)
+    except UsageProblems as problems:
+        return UsageProblems([str(wrong), *problems.problems])
+    except UsageError as other:
+        return together([wrong, other])
+    return wrong
 
 
 def live_of(ledger: Ledger) -> Live | None:

@@ -6,6 +6,7 @@ messages, from which the supervisor knows what to do when the coordinator is gon
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -29,6 +30,13 @@ RESTARTS_VARIABLE = "FRE_HPO_RESTARTS"
 HELD_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Kept waiting while a coordinator's Python is loaded: none is lost, and none meets it half built."""
 REPORT_SECONDS = 1.0
+LONGEST_REASON = 2000
+
+
+def is_crash(error: BaseException | None) -> bool:
+    """Whether an error that ended a search is one after which a supervisor starts it again."""
+    expected = isinstance(error, FreHpoError) and not isinstance(error, ClusterLost)
+    return isinstance(error, Exception) and not expected
 
 
 class Lifeline:
@@ -43,6 +51,7 @@ class Lifeline:
         self._line = line
         self._began = self._crashed = False
         self._reported = float("-inf")
+        self._standing = ""
         os.register_at_fork(after_in_child=line.close)
         threading.Thread(target=self._watch, name="lifeline", daemon=True).start()
 
@@ -76,6 +85,14 @@ class Lifeline:
         """So many epochs are done, over all trials."""
         self._send(f"done {done}")
 
+    def stands(self, live: Live) -> None:
+        """How far the search is, for what a supervisor may have to tell when the coordinator is gone."""
+        facts = {name: getattr(live, name) for name in ("complete", "wanted", "failed", "best")}
+        standing = json.dumps(facts)
+        if standing != self._standing:
+            self._standing = standing
+            self._send(f"standing {standing}")
+
     def end(self, code: int) -> NoReturn:
         """End this process, with its exit code as the verdict unless it crashed.
 
@@ -106,8 +123,9 @@ class Lifeline:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        expected = isinstance(error, FreHpoError) and not isinstance(error, ClusterLost)
-        self._crashed = self._began and isinstance(error, Exception) and not expected
+        self._crashed = self._began and is_crash(error)
+        if error is not None and not self._began:
+            self._send(f"refused {' '.join(str(error).split())[:LONGEST_REASON]}")
 
     # --- the observer ---------------------------------------------------------------------------
 
@@ -121,6 +139,7 @@ class Lifeline:
         if now - self._reported >= REPORT_SECONDS:
             self._reported = now
             self.progressed(_epochs_done(live))
+            self.stands(live)
 
     def trial_ended(self, trial: TrialRecord, live: Live) -> None:
         pass

@@ -10,8 +10,9 @@ from fre_hpo.scheduling.live import Live
 from fre_hpo.service.check import held, live_of
 from fre_hpo.settings import Settings
 from fre_hpo.study.connection import Connection
+from fre_hpo.study.creation import study_names
 from fre_hpo.study.folder import StudyFolder
-from fre_hpo.study.ledger import Ledger, study_names
+from fre_hpo.study.ledger import Ledger
 from fre_hpo.study.records import TrialRecord, best_of
 
 _SHOWN = (
@@ -63,7 +64,7 @@ def summary(settings: Settings, ledger: Ledger) -> dict[str, Any]:
         "running": sum(r.state == "RUNNING" for r in records),
         "waiting": sum(r.state == "WAITING" for r in records),
         "failed": sum(r.state == "FAIL" for r in records),
-        "best": None if best is None else _point(best),
+        "best": None if best is None else best.point,
         "eta_seconds": live.eta_seconds if live is not None and alive else None,
         "coordinator": {"host": live.host, "pid": live.pid} if live is not None and alive else None,
         "message": live.message if live is not None and alive else None,
@@ -83,10 +84,6 @@ def _state(live: Live | None, *, alive: bool, done: bool) -> str:
     if done:
         return "finished"
     return "stopped" if live is not None and live.state == "stopped" else "interrupted"
-
-
-def _point(trial: TrialRecord) -> dict[str, Any]:
-    return {"number": trial.number, "value": trial.value, "params": trial.params}
 
 
 def trials(settings: Settings, study: str) -> list[dict[str, Any]]:
@@ -110,7 +107,7 @@ def best(settings: Settings, study: str) -> dict[str, Any]:
     found = best_of(open_ledger(settings, study).records())
     if found is None:
         raise NothingComplete(study=study)
-    return {"observed": _point(found), "recommended": None}
+    return {"observed": found.point, "recommended": None}
 
 
 def delete(settings: Settings, study: str) -> None:

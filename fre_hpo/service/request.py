@@ -17,7 +17,7 @@ class Request:
     """The flags of ``fre-hpo start``; None means not given, and then the stored study's value counts, or
     the recipe's.  overrides: ``--set`` and the flags that stand for a key (epochs, seed).  enqueue: known
     points to try first.  storage_patience: seconds.  new_home: go on without the files that an earlier
-    start left in another home folder."""
+    start left in another home folder.  notify: URL or @FILE to which messages are sent; a secret."""
 
     dataset: str
     method: str | None = None
@@ -35,6 +35,7 @@ class Request:
     retries: int = 3
     storage_patience: float = 600.0
     new_home: bool = False
+    notify: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("trials", "hours", "parallel", "gpus_per_trial"):

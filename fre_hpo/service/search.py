@@ -18,6 +18,7 @@ from fre_hpo.scheduling.packing import Finding, Workload, remembered
 from fre_hpo.scheduling.placement import Machine, Placement, place, usable_cpus
 from fre_hpo.scheduling.state import Outcome
 from fre_hpo.service.check import Preparation
+from fre_hpo.service.publishing import StudyPage
 from fre_hpo.service.request import Request
 from fre_hpo.service.signals import stop_on_signals
 from fre_hpo.settings import Settings
@@ -56,7 +57,10 @@ def search(
         stack.callback(executor.close)
         stop = StopFlag()
         plan = _plan(request, preparation, ledger, placement)
-        coordinator = Coordinator(ledger, folder, executor, lock, placement, plan, stop, observer)
+        page = StudyPage(ledger, folder, preparation.dataset)
+        coordinator = Coordinator(
+            ledger, folder, executor, lock, placement, plan, stop, observer, page
+        )
         with stop_on_signals(stop):
             outcome = coordinator.run()
         return outcome, coordinator.complete
@@ -119,14 +123,13 @@ def _folder(ledger: Ledger, settings: Settings) -> StudyFolder:
 
 
 def _charter(preparation: Preparation) -> Charter:
-    source = preparation.recipe.source
     return Charter(
         id=uuid.uuid4().hex,
         spec=preparation.spec,
         overrides=preparation.overrides,
         fingerprint=preparation.dataset.fingerprint,
         classes=preparation.dataset.classes,
-        recipe=str(source) if source else preparation.recipe.name,
+        recipe=preparation.recipe.spoken,
         data_folder=str(preparation.folder) if preparation.folder else None,
         versions={"python": platform.python_version(), **{n: version(n) for n in _RECORDED}},
         created_at=now(),

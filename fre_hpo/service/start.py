@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from fre_hpo.scheduling.live import Live
-from fre_hpo.scheduling.observer import Observer
+from fre_hpo.scheduling.observer import Observer, Together
 from fre_hpo.scheduling.state import Outcome
 from fre_hpo.service.check import Preparation, check, held, live_of
 from fre_hpo.service.lifeline import RESTARTS_VARIABLE
+from fre_hpo.service.notifier import Notifier
 from fre_hpo.service.request import Request
 from fre_hpo.settings import Settings
 from fre_hpo.study.connection import Connection
@@ -33,7 +33,11 @@ class Ended:
 
 def start(request: Request, settings: Settings, observer: Observer) -> Ended:
     """Check a request and run it, as ``fre-hpo start`` does."""
-    return run(check(request, settings), request, settings, observer)
+    preparation = check(request, settings)
+    with Notifier(preparation.name, settings, preparation.receiver, observer.say) as notifier:
+        ended = run(preparation, request, settings, Together(observer, notifier))
+        notifier.ended(ended.outcome, ended.complete, ended.wanted)
+    return ended
 
 
 def run(
@@ -69,8 +73,7 @@ def _take_up(ledger: Ledger) -> None:
     last = live_of(ledger)
     if last is not None:
         state = "paused" if ledger.order.wish is Wish.PAUSE else "running"
-        counts = (last.wanted, last.complete, last.failed, last.slots, last.elapsed, last.epochs)
-        ledger.set_live(Live(state, *counts).to_plain())
+        ledger.set_live(last.taken_over(state).to_plain())
 
 
 def _replaces_a_crashed_one() -> bool:

@@ -7,6 +7,7 @@ verdict, which is the exit code that it means.  One that ends without a verdict 
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -17,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import FrameType
+from typing import Any
 
 from fre_hpo.errors import EXIT_INTERRUPTED, EXIT_STOPPED, CoordinatorLost
 from fre_hpo.service.lifeline import HELD_SIGNALS, LINE_VARIABLE, RESTARTS_VARIABLE
@@ -32,11 +34,14 @@ _TIDY_TERMINAL = "\r\x1b[2K\x1b[?25h"
 
 @dataclass
 class Said:
-    """What a coordinator said up its line.  done: the most epochs that were."""
+    """What a coordinator said up its line.  done: the most epochs that were.  refused: why its search
+    did not begin."""
 
     began: bool = False
     study: str = ""
     done: int = 0
+    standing: dict[str, Any] | None = None
+    refused: str = ""
     verdict: int | None = None
     _rest: bytes = field(default=b"", repr=False)
 
@@ -50,13 +55,28 @@ class Said:
                     self.began, self.study = True, value
                 case "done":
                     self.done = max(self.done, int(value))
+                case "standing":
+                    self.standing = json.loads(value)
+                case "refused":
+                    self.refused = value
                 case "verdict":
                     self.verdict = int(value)
 
 
+@dataclass(frozen=True)
+class Unsaid:
+    """The end of a search of which no coordinator can tell any more.  event: crashed or stopped.
+    standing: how far it was, as ``Lifeline.stands`` tells it."""
+
+    event: str
+    study: str
+    sentence: str
+    standing: dict[str, Any]
+
+
 class Supervisor:
     """command: starts a coordinator.  say: tells a sentence to the user.  began: called once, when the
-    search runs."""
+    search runs.  ended: called when it ended and its coordinator cannot tell."""
 
     def __init__(
         self,
@@ -64,14 +84,17 @@ class Supervisor:
         say: Callable[[str], None],
         began: Callable[[], None] = lambda: None,
         first_delay: float = FIRST_DELAY,
+        ended: Callable[[Unsaid], None] = lambda unsaid: None,
     ) -> None:
         self._command = list(command)
         self._tell = say
         self._announce = began
         self._first_delay = first_delay
+        self._ended = ended
         self._coordinator: subprocess.Popen[bytes] | None = None
         self._stops: list[int] = []
         self._study = ""
+        self._standing: dict[str, Any] = {}
         self._done = 0
         self._restarts = self._in_vain = 0
 
@@ -81,6 +104,8 @@ class Supervisor:
             while True:
                 said = self._attend()
                 if said.verdict is not None:
+                    if said.verdict and not said.began:
+                        self._tell_end(said.refused)
                     return said.verdict
                 _tidy_terminal()
                 reason = self._reason()
@@ -105,6 +130,7 @@ class Supervisor:
         with self._launch() as line:
             while part := line.recv(4096):
                 said.hear(part)
+                self._standing = said.standing or self._standing
                 if said.began and not self._study:
                     self._study = said.study
                     self._announce()
@@ -152,7 +178,9 @@ class Supervisor:
         if self._in_vain == RESTARTS:
             name = self._study
             hint = f"`fre-hpo logs {name}` shows what came before" if name else "--debug shows more"
-            raise CoordinatorLost(reason=reason, times=self._in_vain + 1, hint=hint)
+            lost = CoordinatorLost(reason=reason, times=self._in_vain + 1, hint=hint)
+            self._tell_end(str(lost))
+            raise lost
         self._restarts += 1
         self._in_vain += 1
 
@@ -164,8 +192,15 @@ class Supervisor:
 
     def _stopped(self, what: str) -> int:
         self._say(f"{what}; the same command goes on from here.")
+        self._tell_end(f"{what}.")
         began = bool(self._study)
         return EXIT_INTERRUPTED if self._stops[-1] == signal.SIGINT and not began else EXIT_STOPPED
+
+    def _tell_end(self, sentence: str) -> None:
+        """Of a search that had begun; one that was refused at once has nobody waiting for it."""
+        if self._study:
+            event = "stopped" if self._stops else "crashed"
+            self._ended(Unsaid(event, self._study, sentence, self._standing))
 
     def _say(self, sentence: str) -> None:
         with suppress(OSError):  # nobody reads any more

@@ -8,6 +8,9 @@ from typing import Any
 from fre_hpo.errors import DifferentStudy, NotTheStudysData
 from fre_hpo.study.spec import Spec, differences
 
+CHARTER = "charter"
+"""The study attribute that holds it."""
+
 
 @dataclass(frozen=True)
 class Charter:

@@ -129,13 +129,15 @@ def _first_line(error: BaseException) -> str:
 class Connection:
     """An opened Optuna storage.  ``create`` makes the tables (and the SQLite file) if there are
     none; without it nothing is written, and ``storage`` is None where there is nothing to read.
+    pool_size: connections to a server that stay open, for a process with that many threads at work.
 
     Raises BadValue, StorageUnreachable and StorageNotOurs.
     """
 
-    def __init__(self, url_text: str, *, create: bool) -> None:
+    def __init__(self, url_text: str, *, create: bool, pool_size: int = 1) -> None:
         self.url = parse_url(url_text)
         self.shown = masked(text_of(self.url))
+        self._pool_size = pool_size
         self._database = self._open(create)
         self.storage: optuna.storages.BaseStorage | None = None
         if self._database is not None:
@@ -153,7 +155,7 @@ class Connection:
         if is_sqlite(self.url) and not self._sqlite_file(create):
             return None
         try:
-            return _storage(self.url, create)
+            return _storage(self.url, create, self._pool_size)
         except (DatabaseError, RuntimeError) as error:  # RuntimeError: another Optuna's tables
             if _connection_error(error):
                 raise
@@ -178,11 +180,11 @@ class Connection:
         return True
 
 
-def _storage(url: URL, create: bool) -> optuna.storages.RDBStorage | None:
+def _storage(url: URL, create: bool, pool_size: int) -> optuna.storages.RDBStorage | None:
     if not create and not _has_tables(url):
         return None
     return optuna.storages.RDBStorage(
-        text_of(url), engine_kwargs=_engine_options(url), skip_table_creation=not create
+        text_of(url), engine_kwargs=_engine_options(url, pool_size), skip_table_creation=not create
     )
 
 
@@ -197,12 +199,12 @@ def _has_tables(url: URL) -> bool:
         engine.dispose()
 
 
-def _engine_options(url: URL) -> dict[str, Any]:
+def _engine_options(url: URL, pool_size: int = 1) -> dict[str, Any]:
     if is_sqlite(url):
         return {"connect_args": {"timeout": SQLITE_BUSY_SECONDS}}
     return {
         "pool_pre_ping": True,
-        "pool_size": 1,
+        "pool_size": pool_size,
         "max_overflow": 2,
         "connect_args": {**KEEPALIVES, **_options(url)},
     }

@@ -13,11 +13,14 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fre_hpo.errors import DiskFull
 from fre_hpo.study.records import now
@@ -75,8 +78,9 @@ def append_whole(path: Path, line: bytes) -> None:
 
 
 class TrialFolder:
-    """``trials/<number>/``: curve.csv, checkpoint.pt and the one before it, best.pt, confusion.json and
-    outcome.json, which says that the trial is trained to its end."""
+    """``trials/<number>/``: curve.csv, checkpoint.pt and the one before it, best.pt, confusion.json,
+    predictions.npz of a few validation images, picture.png, which shows them, and outcome.json, which says
+    that the trial is trained to its end."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -85,6 +89,9 @@ class TrialFolder:
         self.previous_checkpoint = path / "checkpoint.previous.pt"
         self.best = path / "best.pt"
         self.confusion = path / "confusion.json"
+        self.trace = path / "trace.csv"
+        self.predictions = path / "predictions.npz"
+        self.picture = path / "picture.png"
         self._outcome = path / "outcome.json"
 
     def save_checkpoint(self, data: bytes) -> None:
@@ -115,6 +122,9 @@ class TrialFolder:
     def write_curve(self, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         write_atomically(self.curve, _csv([header, *rows]).encode())
 
+    def write_trace(self, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        write_atomically(self.trace, _csv([header, *rows]).encode())
+
     def append_curve(self, row: Sequence[Any]) -> None:
         """Append an epoch's row; one that is the last already is not repeated."""
         if self._last_epoch() != str(row[0]):
@@ -139,6 +149,23 @@ class TrialFolder:
         write_atomically(self.best, network)
         table = {"split": "validation", "sources": list(sources), "confusion": confusion}
         write_atomically(self.confusion, json.dumps(table).encode())
+
+    def save_predictions(self, predictions: Mapping[int, NDArray[np.uint8]]) -> None:
+        """Labels (height, width) that the network gives to validation images, by index."""
+        content = io.BytesIO()
+        arrays: dict[str, Any] = {str(index): labels for index, labels in predictions.items()}
+        np.savez_compressed(content, **arrays)
+        write_atomically(self.predictions, content.getvalue())
+
+    def load_predictions(self) -> dict[int, NDArray[np.uint8]]:
+        """Empty where there are none."""
+        if not self.predictions.exists():
+            return {}
+        with np.load(self.predictions) as arrays:
+            return {int(index): arrays[index] for index in arrays.files}
+
+    def save_picture(self, picture: bytes) -> None:
+        write_atomically(self.picture, picture)
 
     def drop_network(self) -> None:
         self.best.unlink(missing_ok=True)

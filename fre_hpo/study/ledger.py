@@ -9,31 +9,31 @@ from __future__ import annotations
 
 import functools
 import math
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import optuna
 from optuna.distributions import FloatDistribution, IntDistribution
-from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
-from optuna.study import StudyDirection
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import Trial, TrialState
 
-from fre_hpo.errors import EndedElsewhere, StorageNotOurs, StudyGone, StudyNotFound, nearest
-from fre_hpo.study import fault, records
-from fre_hpo.study.charter import Charter
+from fre_hpo.errors import EndedElsewhere, StudyGone, StudyNotFound, nearest
+from fre_hpo.study import fault, page, records
+from fre_hpo.study.artifacts import artifact_id
+from fre_hpo.study.charter import CHARTER, Charter
 from fre_hpo.study.connection import Connection, reaching
+from fre_hpo.study.creation import create_study, load_study, study_names
 from fre_hpo.study.fence import GENERATION, Fence
 from fre_hpo.study.order import ORDER, Order
 from fre_hpo.study.records import TrialRecord, record
 from fre_hpo.study.sampler import DRAW, SeededTPE, distributions
 from fre_hpo.study.spec import Spec
 
-CHARTER = "charter"
 HOME = "home"
 TARGET = "target"
 LIVE = "live"
+FEWEST_FOR_IMPORTANCES = 4
 CURVE_POINTS = 200
 """Points of a trial's curve that are stored; more slow every poll of a dashboard (design 3.8)."""
 
@@ -84,17 +84,6 @@ class Asked:
     attempts: int
 
 
-def study_names(connection: Connection) -> list[str]:
-    """The studies of ours in a storage."""
-    if connection.storage is None:
-        return []
-    return sorted(
-        study.study_name
-        for study in connection.storage.get_all_studies()
-        if CHARTER in study.user_attrs
-    )
-
-
 class Ledger:
     """One study."""
 
@@ -117,21 +106,21 @@ class Ledger:
     @classmethod
     def open(cls, connection: Connection, name: str) -> Ledger:
         """An existing study; raises StudyNotFound with the nearest names."""
-        names = _names(connection)
+        names = study_names(connection)
         if name not in names:
             hint = nearest(name, names) if names else "it holds no study yet"
             raise StudyNotFound(study=name, storage=connection.shown, hint=hint)
-        return cls(connection, name, _load(connection, name))
+        return cls(connection, name, load_study(connection, name))
 
     @classmethod
     def create(cls, connection: Connection, name: str, charter: Charter) -> Ledger:
         """A new study.  A row left by a creation that was cut short is completed; a study that
         somebody else made is refused with StorageNotOurs."""
-        return cls(connection, name, _create(connection, name, charter))
+        return cls(connection, name, create_study(connection, name, charter))
 
     @staticmethod
     def exists(connection: Connection, name: str) -> bool:
-        return name in _names(connection)
+        return name in study_names(connection)
 
     @of_study
     def delete(self) -> None:
@@ -224,6 +213,26 @@ class Ledger:
     def records(self) -> list[TrialRecord]:
         """Every row, by number."""
         return [record(trial) for trial in self._study.get_trials(deepcopy=False)]
+
+    @of_study
+    def record(self, number: int) -> TrialRecord:
+        """One row."""
+        return record(self._storage.get_trial(self._id(number)))
+
+    @of_study
+    def curves(self) -> dict[int, dict[int, float]]:
+        """The stored points of every trial's curve: trial number -> epoch -> mIoU."""
+        trials = self._study.get_trials(deepcopy=False)
+        return {trial.number: dict(sorted(trial.intermediate_values.items())) for trial in trials}
+
+    @of_study
+    def importances(self) -> dict[str, float]:
+        """How much each searched parameter matters for the mIoU, the shares adding up to 1; by PED-ANOVA
+        (Watanabe et al., 2023).  Empty where too few trials are complete."""
+        complete = [t for t in self._study.get_trials(deepcopy=False) if t.state.name == "COMPLETE"]
+        if len(complete) < FEWEST_FOR_IMPORTANCES or not self.spec.searched:
+            return {}
+        return optuna.importance.get_param_importances(self._study)
 
     @of_study
     def state(self, number: int) -> str:
@@ -337,6 +346,41 @@ class Ledger:
         ours = records.FINISHED_AT in row.user_attrs
         return ours and row.state is state and (value is None or row.value == value)
 
+    # --- what the dashboard shows ---------------------------------------------------------------
+
+    @of_study
+    def publish_figure(self, name: str, figure: str) -> None:
+        """A plotly figure, as JSON, for the study's page."""
+        page.save_figure(self._storage, self._study_id, name, figure)
+
+    @of_study
+    def publish_note(self, body: str) -> None:
+        """The study's note, Markdown."""
+        page.save_note(self._storage, self._study_id, None, body)
+
+    @of_study
+    def note(self) -> str:
+        """The study's note as it stands, with what people have written into it."""
+        return page.note(self._storage.get_study_system_attrs(self._study_id), None)
+
+    @writing
+    def publish_trial_note(self, number: int, body: str) -> None:
+        """A trial's note, Markdown."""
+        page.save_note(self._storage, self._study_id, self._id(number), body)
+
+    @writing
+    def attach(self, number: int, name: str) -> None:
+        """Show a file of the trial's folder (``artifacts.SHOWN``); before the trial is told."""
+        page.attach(
+            self._storage, self._id(number), artifact_id(self.charter.id, number, name), name
+        )
+
+    @of_study
+    def artifact_path(self, number: int, name: str) -> str:
+        """Where the dashboard serves a file that was attached."""
+        artifact = artifact_id(self.charter.id, number, name)
+        return page.artifact_path(self._study_id, self._id(number), artifact)
+
     def _id(self, number: int) -> int:
         return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
 
@@ -362,32 +406,3 @@ def _suggest(trial: Trial, name: str, distribution: object) -> None:
         trial.suggest_int(name, distribution.low, distribution.high, log=distribution.log)
     elif isinstance(distribution, FloatDistribution):
         trial.suggest_float(name, distribution.low, distribution.high, log=distribution.log)
-
-
-@reaching
-def _names(connection: Connection) -> list[str]:
-    return study_names(connection)
-
-
-@reaching
-def _load(connection: Connection, name: str) -> optuna.Study:
-    assert connection.storage is not None
-    return optuna.load_study(study_name=name, storage=connection.storage)
-
-
-@reaching
-def _create(connection: Connection, name: str, charter: Charter) -> optuna.Study:
-    """The charter comes last: whatever has one is complete."""
-    assert connection.storage is not None
-    study = optuna.create_study(
-        study_name=name, storage=connection.storage, direction="maximize", load_if_exists=True
-    )
-    foreign_direction = study.directions != [StudyDirection.MAXIMIZE]
-    if study.get_trials(deepcopy=False) or study.user_attrs or foreign_direction:
-        reason = f"its study {name!r} was not made by fre-hpo"
-        raise StorageNotOurs(storage=connection.shown, reason=reason)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        study.set_metric_names(["mIoU"])
-    study.set_user_attr(CHARTER, charter.to_plain())
-    return study

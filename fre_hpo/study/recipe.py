@@ -72,6 +72,12 @@ class Recipe:
     document: dict[str, Any]
 
     @property
+    def spoken(self) -> str:
+        """What ``--dataset`` takes, from any folder: the name, or the file of a user's own."""
+        is_users_own = self.source is not None and self.source not in shipped().values()
+        return str(self.source.resolve()) if self.source and is_users_own else self.name
+
+    @property
     def title(self) -> str:
         return str(self.document.get("title", ""))
 

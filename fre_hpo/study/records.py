@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -52,6 +53,11 @@ class TrialRecord:
         return self.state == TrialState.COMPLETE.name
 
     @property
+    def point(self) -> dict[str, Any]:
+        """number, value and params, as JSON tells of a best trial."""
+        return {"number": self.number, "value": self.value, "params": self.params}
+
+    @property
     def counts(self) -> bool:
         """Whether the trial counts towards the study's total."""
         return self.state in (TrialState.COMPLETE.name, TrialState.PRUNED.name)
@@ -81,7 +87,17 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def best_of(records: list[TrialRecord]) -> TrialRecord | None:
+def short(value: float) -> str:
+    """A parameter's value: whole numbers whole, others with four significant digits."""
+    return str(value) if isinstance(value, int) else f"{value:.4g}"
+
+
+def params_text(params: Mapping[str, float]) -> str:
+    """B=162, X=632."""
+    return ", ".join(f"{name}={short(value)}" for name, value in params.items()) or "-"
+
+
+def best_of(records: Sequence[TrialRecord]) -> TrialRecord | None:
     """The complete trial with the highest value; the earliest of equals."""
     complete = [r for r in records if r.complete and r.value is not None]
     return max(complete, key=lambda r: (r.value or 0.0, -r.number), default=None)

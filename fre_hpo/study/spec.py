@@ -28,7 +28,7 @@ AUGMENTATIONS: Final = ("flips", "quarter-turns")
 GROUPS = 8
 """Group normalisation divides the feature maps of every width into so many groups."""
 
-NOT_COMPARED = {"training.checkpoint_seconds"}
+NOT_COMPARED = {"training.checkpoint_seconds", "training.trace"}
 """What may differ when a study is started again: it changes no result."""
 
 
@@ -112,6 +112,11 @@ class TrainingSpec(Strict):
     )
     gradient_clip: float = Field(
         0.0, ge=0, description="largest norm of the gradient; 0 is no limit"
+    )
+    trace: bool = Field(
+        False,
+        description="record what the deepest feature maps are like during training, for "
+        "`fre-hpo plot --kind features` and `enhancement`; short: `--trace`",
     )
 
 

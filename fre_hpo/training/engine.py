@@ -77,6 +77,12 @@ class Engine:
             logits: Tensor = network(images)
         return logits.float()
 
+    def encode(self, network: SEUNet, images: Tensor) -> tuple[Tensor, Tensor]:
+        """The deepest skip connection and the deepest feature maps, as the engine computes them."""
+        with self._autocast(images):
+            skips, deepest = network.encode(images)
+        return skips[-1], deepest
+
     def _autocast(self, images: Tensor) -> torch.autocast:
         enabled = self.precision == "bfloat16"
         return torch.autocast(images.device.type, torch.bfloat16, enabled=enabled)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from fre_hpo.errors import NonFiniteLoss
@@ -27,6 +29,7 @@ from fre_hpo.training.loss import class_weights, cross_entropy
 from fre_hpo.training.metrics import Confusion, class_iou, count_confusion, mean_iou
 from fre_hpo.training.schedule import Schedule
 from fre_hpo.training.seeding import Purpose, derive
+from fre_hpo.training.trace import TRACED_IMAGES, is_traced, trace_of
 
 COMPARED_EVERY = 10
 """After so many epochs, and after the last one, the batch-norm rule that does not count is measured too."""
@@ -36,7 +39,7 @@ COMPARED_EVERY = 10
 class EpochRow:
     """One line of a trial's curve.  miou is the one that counts under the study's batch-norm rule; both
     rules' values are beside it, None where one was not measured.  seconds: the epoch's wall time,
-    validation included."""
+    validation included.  trace: as ``trace.Trace``, in the epochs that are traced."""
 
     epoch: int
     loss: float
@@ -46,6 +49,7 @@ class EpochRow:
     class_iou: tuple[float | None, ...]
     learning_rate: float
     seconds: float
+    trace: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +95,7 @@ class Training:
         self._calibration = train.images[spread_evenly(len(train), IMAGES)]
         self.curve: list[EpochRow] = []
         self.best: Best | None = None
+        self._traced: tuple[float, ...] | None = None
 
     @property
     def epoch(self) -> int:
@@ -119,6 +124,7 @@ class Training:
                 class_iou=tuple(class_iou(confusion)),
                 learning_rate=self.schedule.rate(epoch),
                 seconds=time.perf_counter() - started,
+                trace=self._traced,
             )
             self.curve.append(row)
             yield row
@@ -159,13 +165,22 @@ class Training:
         if self.schedule.eval_bn == "running":
             confusion = self.measure(self.validation)
             self._keep_if_best(epoch, confusion)
+            self._trace(epoch)
             return confusion
         count = affordable(len(self.train), len(self.validation))
         with self.statistics.installed():
             self._refresh_statistics(count)
             confusion = self.measure(self.validation)
             self._keep_if_best(epoch, confusion)
+            self._trace(epoch)
         return confusion
+
+    @torch.no_grad()
+    def _trace(self, epoch: int) -> None:
+        self._traced = None
+        if self.schedule.trace and is_traced(epoch, self.schedule.epochs):
+            features = self.engine.encode(self.network, self._calibration[:TRACED_IMAGES])
+            self._traced = trace_of(self.network, *features).to_plain()
 
     def _validate_by_the_other_rule(self, epoch: int) -> Confusion | None:
         """None in epochs in which it is not measured."""
@@ -191,6 +206,20 @@ class Training:
             total += count_confusion(predicted, labels, source, *shape[:2])
         confusion: Confusion = total.cpu().numpy()
         return confusion
+
+    @torch.no_grad()
+    def predict(self, split: DeviceSplit, indices: Sequence[int]) -> NDArray[np.uint8]:
+        """Labels (len(indices), height, width) of some pictures, by the network as it stands."""
+        images = split.images[list(indices)]
+        labels = self.engine.forward(self.network, images).argmax(dim=1)
+        predicted: NDArray[np.uint8] = labels.to("cpu", torch.uint8).numpy()
+        return predicted
+
+    def load_best(self) -> None:
+        """Make the network the best epoch's; the training is over then."""
+        assert self.best is not None
+        self.network.load_state_dict(self.best.state, strict=False)
+        self.network.eval()
 
     def _keep_if_best(self, epoch: int, confusion: Confusion) -> None:
         miou = mean_iou(confusion)

@@ -9,7 +9,7 @@ from typing import Literal
 class Schedule:
     """epochs: the full length.  learning_rate: Adam's, reached after ``warmup_epochs`` linear steps and
     then kept ("none") or lowered to zero along a cosine.  gradient_clip: largest norm of the gradient, 0
-    for no limit.  class_weights, augment, eval_bn: see ``loss``, ``augment``, ``batchnorm``."""
+    for no limit.  class_weights, augment, eval_bn, trace: see the modules of these names."""
 
     epochs: int
     batch_size: int
@@ -20,6 +20,7 @@ class Schedule:
     class_weights: Literal["none", "sqrt"]
     augment: tuple[str, ...]
     eval_bn: Literal["recalibrate", "running"]
+    trace: bool = False
 
     def rate(self, epoch: int) -> float:
         """The learning rate of an epoch, counted from 1."""

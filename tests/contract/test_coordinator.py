@@ -247,6 +247,15 @@ def test_only_the_best_networks_stay(house: House) -> None:
     assert all(house.folder.trial(r.number).confusion.exists() for r in records)
 
 
+def test_every_network_stays_where_nothing_is_searched(house: House) -> None:
+    house.run(Scripted(train), wanted=2)
+    records = house.ledger.records()
+    Archive(house.folder, CLASSES, None).tidy(records)
+    assert all(house.folder.trial(r.number).best.exists() for r in records)
+    Archive(house.folder, CLASSES, 1).tidy(records)
+    assert [house.folder.trial(r.number).best.exists() for r in records].count(True) == 1
+
+
 # --- what is left by an earlier run --------------------------------------------------------------
 
 

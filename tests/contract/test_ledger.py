@@ -23,7 +23,8 @@ from fre_hpo.errors import (
     StudyNotFound,
 )
 from fre_hpo.study.connection import Connection, text_of
-from fre_hpo.study.ledger import Ledger, is_curve_point, study_names, training_seed
+from fre_hpo.study.creation import study_names
+from fre_hpo.study.ledger import Ledger, is_curve_point, training_seed
 from fre_hpo.study.space import Fixed
 from fre_hpo.study.spec import SamplerSpec, TrainingSpec
 from ledgers import (
@@ -52,29 +53,6 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'studies.db'}"
     found: str = request.getfixturevalue("postgres_url")
     return found
-
-
-@pytest.fixture(scope="module", params=BACKENDS)
-def prepared(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Connection]:
-    """A storage with its tables, which take longer to make than a test needs."""
-    if request.param == "sqlite":
-        folder = tmp_path_factory.mktemp("storage")
-        yield Connection(f"sqlite:///{folder / 'studies.db'}", create=True)
-        return
-    server: Postgres = request.getfixturevalue("postgres_server")
-    yield Connection(server.create_database("ledger"), create=True)
-    server.drop_database("ledger")
-
-
-@pytest.fixture
-def url(prepared: Connection) -> Iterator[str]:
-    """A storage without studies."""
-    yield text_of(prepared.url)
-    assert prepared.storage is not None
-    for study in prepared.storage.get_all_studies():
-        prepared.storage.delete_study(study._study_id)
 
 
 class Crash(Exception):

@@ -120,6 +120,11 @@ def test_exit_codes_are_the_contracts() -> None:
         "FolderOccupied": 2,
         "FileInTheWay": 2,
         "FolderNotRecipe": 2,
+        "NoStudyYet": 4,
+        "PortTaken": 2,
+        "CannotListen": 2,
+        "UnusableToken": 2,
+        "UnlikeMeasurements": 2,
     }
 
 

@@ -96,7 +96,7 @@ def test_everything_that_travels_can_be_pickled() -> None:
     found = reports(spec)
     for report, copy in zip(found, pickle.loads(pickle.dumps(found)), strict=True):
         assert type(copy) is type(report)
-        assert vars(copy) == vars(report)
+        np.testing.assert_equal(vars(copy), vars(report))
 
 
 # --- the result ---------------------------------------------------------------------------------
@@ -117,6 +117,12 @@ def test_a_result_can_be_computed_again_from_what_it_holds(method: str, rule: st
     assert (row.miou, row.class_iou) == (outcome.miou, outcome.class_iou)
     assert outcome.miou == max(row.miou for row in outcome.curve)
     assert outcome.epochs == 5
+    assert outcome.predictions is not None
+    assert len(outcome.predictions) == 2
+    for index, labels in outcome.predictions.items():  # here each picture is a source of its own
+        truth = data.validation.labels[index]
+        counts = [[((truth == t) & (labels == p)).sum() for p in range(3)] for t in range(3)]
+        assert counts == outcome.confusion[index]
 
 
 @pytest.mark.parametrize("rule", ["recalibrate", "running"])

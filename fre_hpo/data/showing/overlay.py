@@ -67,10 +67,10 @@ def seen(picture: NDArray[np.float32], shape: tuple[int, int]) -> Pixels:
     mixed = np.tensordot(MAGENTA_GREEN, grey, axes=(0, 0)) if len(grey) == 2 else grey
     channels = np.broadcast_to(mixed, (3, *mixed.shape[1:]))
     pixels = np.rint(255 * channels.transpose(1, 2, 0)).astype(np.uint8)
-    return _resized(pixels, shape)
+    return resized(pixels, shape)
 
 
-def _resized(pixels: Pixels, shape: tuple[int, int]) -> Pixels:
+def resized(pixels: Pixels, shape: tuple[int, int]) -> Pixels:
     """Areas are averaged where a picture shrinks, and each pixel stays a sharp square where it grows."""
     if shape[0] >= pixels.shape[0]:
         return nearest(pixels, shape)

@@ -49,10 +49,12 @@ class Pen:
 
         self.strip.paste(Image.fromarray(pixels), (x, y))
 
-    def swatch(self, x: float, y: int, colour: Colour | None) -> None:
-        """A small square of a class's colour, empty for the background."""
+    def swatch(
+        self, x: float, y: int, colour: Colour | None, *, edge: Colour | None = None
+    ) -> None:
+        """A small square of a class's colour, empty for the background; edge: its outline's colour."""
         box = (x, y, x + SWATCH - 1, y + SWATCH - 1)
-        self.draw.rectangle(box, fill=colour or PAPER, outline=colour or PALE)
+        self.draw.rectangle(box, fill=colour or PAPER, outline=edge or colour or PALE)
 
 
 def shortened(text: str, room: float, size: int) -> str:

@@ -6,7 +6,8 @@ import pytest
 from rich.console import Console
 
 from fre_hpo.cli import tables
-from fre_hpo.cli.tables import Number, duration, params_text, print_table, short
+from fre_hpo.cli.tables import Number, duration, print_table
+from fre_hpo.study.records import params_text, short
 
 COLUMNS = ["trial", "mIoU", "worker"]
 ROWS = [[Number(7), Number("0.7881"), "gpu-node-12:4711"], [Number(12), Number("-"), "-"]]

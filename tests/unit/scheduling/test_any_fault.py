@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -25,6 +26,7 @@ from fre_hpo.trial import Job, StopFlag
 from imagined import (
     FAULTS,
     GENTLE,
+    Attaching,
     Faults,
     Faulty,
     FaultyFolder,
@@ -169,8 +171,9 @@ class World(Scripted):
         return None
 
     def _coordinator(self, ledger: ImaginedLedger, lock: Lock) -> Coordinator:
+        faulty: Any = Faulty(ledger, self.faults)
         return Coordinator(
-            Faulty(ledger, self.faults),  # type: ignore[arg-type]
+            faulty,
             FaultyFolder(self.folder, self.faults, self._only_the_holder),  # type: ignore[arg-type]
             self,
             Faulty(lock, self.faults),  # type: ignore[arg-type]
@@ -178,6 +181,7 @@ class World(Scripted):
             Plan(self.wanted, None, 2, PATIENCE),
             self.stop_flag,
             Silent(),
+            Attaching(faulty),
             self.clock,
         )
 
@@ -194,6 +198,7 @@ class World(Scripted):
         epochs = list(range(1, EPOCHS + 1))
         for row in counted:
             if row.told_by_us:
+                assert row.files == {"picture.png"}
                 assert sorted(row.points) == epochs
                 curve = self.folder.trial(row.number).read_curve()
                 assert [int(line["epoch"]) for line in curve] == epochs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -103,8 +104,23 @@ line.moved(replace(live, running=(RunningTrial(2, 1, {}, 3), RunningTrial(3, 1, 
 print("kept until the end")
 line.end(6)
 """)
-    assert said == ["began cells", "done 20", "done 27", "verdict 6"]
+    standing = 'standing {"complete": 1, "wanted": 4, "failed": 1, "best": null}'
+    assert said == ["began cells", "done 20", standing, "done 27", "verdict 6"]
     assert code == 6
+
+
+def test_it_says_how_far_the_search_is_whenever_that_changes() -> None:
+    said, _ = messages("""
+best = {"number": 1, "value": 0.5, "params": {"B": 3}}
+line.moved(live)
+time.sleep(1.1)
+line.moved(replace(live, complete=2, best=best))
+line.end(0)
+""")
+    told = [json.loads(s.removeprefix("standing ")) for s in said if s.startswith("standing ")]
+    best = {"number": 1, "value": 0.5, "params": {"B": 3}}
+    assert [t["best"] for t in told] == [None, best]
+    assert [t["complete"] for t in told] == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -130,7 +146,24 @@ except BaseException:
     line.end(5)
 """)
     assert code == 5
-    assert said == ["began cells"] * began + ["verdict 5"] * verdict
+    refused = [s for s in said if s.startswith("refused ")]
+    assert len(refused) == (not began)
+    assert [s for s in said if s not in refused] == ["began cells"] * began + [
+        "verdict 5"
+    ] * verdict
+
+
+def test_it_says_in_one_line_why_a_search_did_not_begin() -> None:
+    said, _ = messages("""
+try:
+    with line:
+        raise RuntimeError("two\\nlines " + "of words " * 1000)
+except RuntimeError:
+    line.end(1)
+""")
+    assert said[0].startswith("refused two lines of words ")
+    assert len(said[0]) < 2100
+    assert said[1:] == ["verdict 1"]
 
 
 def test_a_stopped_supervisor_does_not_hold_it_up() -> None:

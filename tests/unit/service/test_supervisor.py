@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from fre_hpo.errors import CoordinatorLost
-from fre_hpo.service.supervisor import Said, Supervisor
+from fre_hpo.service.supervisor import Said, Supervisor, Unsaid
 
 COORDINATOR = """
 import json, os, signal, socket, sys, time
@@ -58,8 +58,11 @@ class Watched:
         self.folder = folder
         self.said: list[str] = []
         self.began = 0
+        self.unsaid: list[Unsaid] = []
         command = [sys.executable, "-c", COORDINATOR + program, str(folder)]
-        self._supervisor = Supervisor(command, self.said.append, self._begin, delay)
+        self._supervisor = Supervisor(
+            command, self.said.append, self._begin, delay, ended=self.unsaid.append
+        )
 
     def _begin(self) -> None:
         self.began += 1
@@ -213,6 +216,49 @@ def test_the_handlers_of_before_are_back_afterwards(tmp_path: Path) -> None:
     assert Watched(tmp_path, "send('verdict 0')").run() == 0
     assert [signal.getsignal(n) for n in numbers] == before
     assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()) & set(numbers)
+
+
+# --- what no coordinator can tell any more ------------------------------------------------------
+
+STANDING = {"complete": 2, "wanted": 9, "failed": 1, "best": None}
+BEGAN = f"send('began cells'); send('standing ' + json.dumps({STANDING!r}))\n"
+
+
+def test_a_search_that_is_given_up_is_told_with_how_far_it_was(tmp_path: Path) -> None:
+    watched = Watched(tmp_path, f"if restarts == 1:\n    {BEGAN}die()")
+    with pytest.raises(CoordinatorLost) as raised:
+        watched.run()
+    assert watched.unsaid == [Unsaid("crashed", "cells", str(raised.value), STANDING)]
+
+
+def test_a_coordinator_that_is_refused_after_a_crash_is_told(tmp_path: Path) -> None:
+    refused = "send('refused The data is another.'); send('verdict 2')"
+    watched = Watched(tmp_path, f"if restarts == 0:\n    {BEGAN}    die()\n{refused}")
+    assert watched.run() == 2
+    assert watched.unsaid == [Unsaid("crashed", "cells", "The data is another.", STANDING)]
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "send('refused No such key.'); send('verdict 2')",
+        "send('began cells'); send('verdict 6')",
+        "restarts or send('began cells') or die()\nsend('verdict 0')",
+    ],
+    ids=["refused at once", "told by the coordinator", "nothing was left to do"],
+)
+def test_what_needs_no_telling_is_not_told(program: str, tmp_path: Path) -> None:
+    watched = Watched(tmp_path, program)
+    watched.run()
+    assert watched.unsaid == []
+
+
+def test_a_stop_of_which_the_coordinator_could_not_tell(tmp_path: Path) -> None:
+    watched = Watched(tmp_path, f"{BEGAN}listen(); wait(lambda: signals); die()")
+    meanwhile(lambda: watched.began, lambda: send_here(signal.SIGTERM))
+    assert watched.run() == 75
+    (unsaid,) = watched.unsaid
+    assert (unsaid.event, unsaid.study) == ("stopped", "cells")
 
 
 def test_messages_may_come_in_pieces() -> None:

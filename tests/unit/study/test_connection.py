@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from fre_hpo.errors import BadValue, FreHpoError, StorageNotOurs, StorageUnreachable
 from fre_hpo.study.connection import Connection, parse_url, reaching, text_of
-from fre_hpo.study.ledger import study_names
+from fre_hpo.study.creation import study_names
 from ledgers import create, search
 from postgres import USER, Postgres, free_port
 

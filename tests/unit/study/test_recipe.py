@@ -500,3 +500,15 @@ def test_values_of_several_kinds_are_refused_in_one_sentence(
 def test_a_group_alone_is_a_list_of_one(tmp_path: Path) -> None:
     text = 'dataset = "pairs"\n[data]\nvalidation = "m3"\nlabels = { a = 0, b = 1 }\n'
     assert resolve(find(write(tmp_path, text)), "fre", {}).spec.data["validation"] == ["m3"]
+
+
+def test_a_recipe_is_named_so_that_any_folder_finds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cells.toml").write_text('dataset = "phantom"\n')
+    monkeypatch.chdir(tmp_path)
+    own = find("cells.toml").spoken
+    assert own == str(tmp_path / "cells.toml")
+    assert [find(name).spoken for name in ("mouse", "phantom")] == ["mouse", "phantom"]
+    monkeypatch.chdir("/")
+    assert find(own).name == "cells"

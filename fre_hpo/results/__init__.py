@@ -1,0 +1,1 @@
+"""From the ledger to what people look at: figures, pictures, notes."""
