@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Collection, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ from click.core import ParameterSource
 from fre_hpo.errors import EXIT_DONE, UsageError
 from fre_hpo.service.detached import LOG, Announcement, Background, detach
 from fre_hpo.service.lifeline import Lifeline
-from fre_hpo.settings import NOTIFY_VARIABLE, STORAGE_VARIABLES, has_password
+from fre_hpo.settings import NOTIFY_VARIABLE, STORAGE_VARIABLES, Settings, has_password
 
 if TYPE_CHECKING:
     from fre_hpo.service.supervisor import Unsaid
@@ -109,13 +110,36 @@ def forget_secrets() -> None:
         os.environ.pop(name, None)
 
 
-def supervise(call: Call, notify: str | None) -> int:
-    """Run the call as the child of this process; returns its exit code."""
+def supervise(call: Call, settings: Settings, *, notify: str | None, dashboard: bool) -> int:
+    """Run the call as the child of this process; returns its exit code.  A dashboard stands beside the
+    search from its beginning to its end, whatever becomes of its coordinators."""
     from fre_hpo.service.supervisor import Supervisor
 
-    began = call.announcement.make if call.announcement else lambda: None
-    ended = partial(_tell_end, _receiver(notify))
-    return Supervisor(command(call.arguments), _say, began, ended=ended).run()
+    with ExitStack() as beside:
+        began = partial(_began, call, settings, beside if dashboard else None)
+        ended = partial(_tell_end, _receiver(notify))
+        return Supervisor(command(call.arguments), _say, began, ended=ended).run()
+
+
+def _began(call: Call, settings: Settings, beside: ExitStack | None, study: str) -> str:
+    """What there is to show, unless whoever detached the search was told."""
+    line = open_dashboard(study, settings, beside) if beside else ""
+    if call.announcement is None:
+        return line
+    call.announcement.make(line)
+    return ""
+
+
+def open_dashboard(study: str, settings: Settings, beside: ExitStack) -> str:
+    """Start a dashboard that ends with the block; returns the line that shows its address."""
+    from fre_hpo.service.beside import DashboardBeside
+
+    verb = command(["dashboard", study, "--home", str(settings.home)])
+    dashboard = beside.enter_context(DashboardBeside(verb, settings.storage))
+    address = dashboard.url()
+    if address is None:
+        return f"The dashboard did not start; `fre-hpo dashboard {study}` tells why."
+    return f"dashboard: {address}"
 
 
 def _receiver(notify: str | None) -> Receiver | None:
@@ -158,6 +182,8 @@ def run_detached(call: Call, study: str, folder: Path, *, quiet: bool) -> int:
             f"The search goes on in the background: `fre-hpo status {study}` and `fre-hpo logs {study}` "
             f"show it, `fre-hpo stop {study}` ends it; what it prints goes to {folder / LOG}."
         )
+    if background.told:
+        click.echo(background.told)
     return EXIT_DONE
 
 

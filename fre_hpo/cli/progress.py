@@ -52,7 +52,11 @@ class SearchDisplay:
 
     def say(self, sentence: str) -> None:
         if not self._quiet:
-            self._console.print(Text(sentence), soft_wrap=True)
+            self.show(sentence)
+
+    def show(self, line: str) -> None:
+        """Print a line that was asked for, also when little shall be said; from any thread."""
+        self._console.print(Text(line), soft_wrap=True)
 
     def moved(self, live: Live) -> None:
         before = {t.number: t.epoch for t in self._live.running} if self._live else {}

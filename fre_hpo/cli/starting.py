@@ -105,11 +105,21 @@ if TYPE_CHECKING:
     metavar="URL|@FILE",
     help="Send a JSON message there when the search ends or needs somebody [FRE_HPO_NOTIFY].",
 )
+@click.option(
+    "--trace", is_flag=True, help="Record the mean features of every trial, for Fig. 2 and 9."
+)
+@click.option("--dashboard", is_flag=True, help="Show the search in a browser while it runs.")
 @click.option("--detach", is_flag=True, help="Go on in the background, without this terminal.")
 @click.option("--dry-run", is_flag=True, help="Check everything, print every key, create nothing.")
 @common
 def start(
-    settings: Settings, quiet: bool, verbose: bool, detach: bool, dry_run: bool, **flags: Any
+    settings: Settings,
+    quiet: bool,
+    verbose: bool,
+    detach: bool,
+    dashboard: bool,
+    dry_run: bool,
+    **flags: Any,
 ) -> int:
     """Start a search, or go on with one.
 
@@ -128,7 +138,7 @@ def start(
     if detach and not call.is_detached:
         return _detach(_request(**flags), settings, call, quiet=quiet)
     if call.is_command:
-        return supervise(call, flags["notify"])
+        return supervise(call, settings, notify=flags["notify"], dashboard=dashboard)
     return _search(_request(**flags), settings, call, quiet=quiet, verbose=verbose)
 
 
@@ -150,6 +160,7 @@ def _search(
         observers: list[Observer] = [display, notifier]
         if call.lifeline:
             call.lifeline.study = name
+            call.lifeline.told = display.show
             observers.append(call.lifeline)
         with display:
             ended = run(preparation, request, settings, Together(*observers))
@@ -174,6 +185,7 @@ def _request(
     epochs: int | None,
     seed: int | None,
     deterministic: bool,
+    trace: bool,
     **flags: Any,
 ) -> Request:
     from fre_hpo.service.request import Request
@@ -186,6 +198,8 @@ def _request(
         overrides["seed"] = seed
     if deterministic:
         overrides["engine.deterministic"] = True
+    if trace:
+        overrides["training.trace"] = True
     points = tuple(parse_set(point.split(","), "--enqueue", "B=162,X=632") for point in enqueue)
     return Request(overrides=overrides, enqueue=points, **flags)
 

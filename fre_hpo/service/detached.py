@@ -20,11 +20,13 @@ LOG = "search.log"
 @dataclass(frozen=True)
 class Background:
     """What became of it.  pid: the supervisor's.  code: None when the search runs, else with which exit
-    code it ended before.  said: what it wrote to its log until then."""
+    code it ended before.  said: what it wrote to its log until then.  told: what it has to tell whoever
+    started it, and no log."""
 
     pid: int
     code: int | None
     said: str
+    told: str = ""
 
 
 def detach(command: Sequence[str], folder: Path) -> Background:
@@ -38,7 +40,7 @@ def detach(command: Sequence[str], folder: Path) -> Background:
         process = _start(command, output.fileno(), theirs)
         os.close(theirs)
         try:
-            began = bool(pipe.read(1))
+            began, told = pipe.read(1), pipe.read().decode()
             code = None if began else process.wait()
         except KeyboardInterrupt:
             process.terminate()
@@ -46,7 +48,8 @@ def detach(command: Sequence[str], folder: Path) -> Background:
     said = log.read_bytes()[before:].decode(errors="replace")
     if code is not None:
         _remove_if_alone(log)
-    return Background(process.pid, EXIT_ERROR if code is not None and code < 0 else code, said)
+    code = EXIT_ERROR if code is not None and code < 0 else code
+    return Background(process.pid, code, said, told)
 
 
 def _start(command: Sequence[str], output: int, pipe: int) -> subprocess.Popen[bytes]:
@@ -93,7 +96,7 @@ class Announcement:
         pipe = os.environ.pop(BEGAN_VARIABLE, None)
         return None if pipe is None else cls(int(pipe))
 
-    def make(self) -> None:
+    def make(self, told: str = "") -> None:
         with suppress(OSError):  # nobody waits any more
-            os.write(self._pipe, b"!")
+            os.write(self._pipe, b"!" + told.encode())
         os.close(self._pipe)

@@ -1,7 +1,8 @@
 """The coordinator's end of the line to its supervisor.
 
 A coordinator never outlives its supervisor: when the line is cut, it ends at once.  Up the line go short
-messages, from which the supervisor knows what to do when the coordinator is gone (``supervisor``).
+messages, from which the supervisor knows what to do when the coordinator is gone (``supervisor``); down
+the line come lines to show to the user.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn
@@ -43,11 +45,12 @@ class Lifeline:
     """The line of a supervised coordinator, which is also an observer of its search.
 
     As a block it stands around the search: from its beginning on signals are heeded, and it sees with
-    which error the search ended.
+    which error the search ended.  told: gets each line that the supervisor hands down.
     """
 
     def __init__(self, line: socket.socket, study: str = "") -> None:
         self.study = study
+        self.told: Callable[[str], None] = _pass_over
         self._line = line
         self._began = self._crashed = False
         self._reported = float("-inf")
@@ -70,8 +73,12 @@ class Lifeline:
 
     def _watch(self) -> None:
         with suppress(OSError):
-            while self._line.recv(1):
-                pass
+            rest = b""
+            while part := self._line.recv(4096):
+                *lines, rest = (rest + part).split(b"\n")
+                for line in lines:
+                    with suppress(OSError, ValueError):  # nobody reads any more
+                        self.told(line.decode())
         os._exit(EXIT_ERROR)
 
     # --- the messages ---------------------------------------------------------------------------
@@ -143,6 +150,10 @@ class Lifeline:
 
     def trial_ended(self, trial: TrialRecord, live: Live) -> None:
         pass
+
+
+def _pass_over(line: str) -> None:
+    pass
 
 
 def _epochs_done(live: Live) -> int:

@@ -75,14 +75,15 @@ class Unsaid:
 
 
 class Supervisor:
-    """command: starts a coordinator.  say: tells a sentence to the user.  began: called once, when the
-    search runs.  ended: called when it ended and its coordinator cannot tell."""
+    """command: starts a coordinator.  say: tells a sentence to the user.  began: called once with the
+    study's name, when the search runs; a line that it returns goes to the coordinator, which alone draws
+    on the terminal then.  ended: called when it ended and its coordinator cannot tell."""
 
     def __init__(
         self,
         command: Sequence[str],
         say: Callable[[str], None],
-        began: Callable[[], None] = lambda: None,
+        began: Callable[[str], str] = lambda study: "",
         first_delay: float = FIRST_DELAY,
         ended: Callable[[Unsaid], None] = lambda unsaid: None,
     ) -> None:
@@ -133,10 +134,15 @@ class Supervisor:
                 self._standing = said.standing or self._standing
                 if said.began and not self._study:
                     self._study = said.study
-                    self._announce()
+                    self._hand_down(line, self._announce(said.study))
         assert self._coordinator is not None
         self._coordinator.wait()
         return said
+
+    def _hand_down(self, line: socket.socket, words: str) -> None:
+        if words:
+            with suppress(OSError):  # it has just ended
+                line.send(f"{words}\n".encode(), socket.MSG_DONTWAIT)
 
     def _launch(self) -> socket.socket:
         """Start a coordinator, in a session of its own, so that the terminal's signals come through here

@@ -31,6 +31,7 @@ def start_flags(*more: str, longer: bool = False, executor: str = "inline") -> l
 
 
 TWO = start_flags("--trials", "2", longer=True)
+MANY = start_flags("--trials", "50", longer=True)
 
 
 @contextmanager

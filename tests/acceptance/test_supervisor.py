@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from acceptance.processes import (
+    MANY,
     STUDY,
     TWO,
     assert_same_search,
@@ -29,8 +30,6 @@ from acceptance.processes import (
 from acceptance.terminal import CTRL_C, HIDES, SHOWS, Terminal
 from postgres import PASSWORD
 from searching import fre_hpo
-
-MANY = start_flags("--trials", "50", longer=True)
 
 
 def starts(home: Path) -> list[dict[str, Any]]:

@@ -71,6 +71,24 @@ def test_when_the_supervisor_is_gone_it_ends_at_once() -> None:
         assert process.wait(2) != 0
 
 
+def test_lines_that_are_handed_down_are_told_whole() -> None:
+    program = """
+told = []
+line.told = told.append
+os.write(1, b"ready")
+while len(told) < 2:
+    time.sleep(0.01)
+print(told, flush=True)
+"""
+    with coordinator(program) as (process, line):
+        assert process.stdout is not None
+        assert process.stdout.read(5) == b"ready"
+        for part in (b"dashboard: ht", b"tp://x\nand", b" more\n"):
+            line.send(part)
+            time.sleep(0.05)
+        assert process.stdout.readline() == b"['dashboard: http://x', 'and more']\n"
+
+
 def test_what_it_starts_neither_finds_nor_holds_the_line() -> None:
     program = """
 import subprocess

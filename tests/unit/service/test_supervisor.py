@@ -54,8 +54,11 @@ with (folder / "started").open("a") as file:
 class Watched:
     """A supervisor, and what it told."""
 
-    def __init__(self, folder: Path, program: str, delay: float = 0.0) -> None:
+    def __init__(
+        self, folder: Path, program: str, delay: float = 0.0, handed_down: str = ""
+    ) -> None:
         self.folder = folder
+        self.handed_down = handed_down
         self.said: list[str] = []
         self.began = 0
         self.unsaid: list[Unsaid] = []
@@ -64,8 +67,9 @@ class Watched:
             command, self.said.append, self._begin, delay, ended=self.unsaid.append
         )
 
-    def _begin(self) -> None:
+    def _begin(self, study: str) -> str:
         self.began += 1
+        return self.handed_down and f"{self.handed_down} {study}"
 
     def run(self) -> int:
         return self._supervisor.run()
@@ -93,6 +97,15 @@ def send_here(*numbers: int) -> None:
     for number in numbers:
         os.kill(os.getpid(), number)
         time.sleep(0.2)
+
+
+def test_a_line_for_the_user_is_handed_to_the_coordinator(tmp_path: Path) -> None:
+    program = (
+        "send('began cells')\n(folder / 'told').write_bytes(line.recv(100))\nsend('verdict 0')"
+    )
+    watched = Watched(tmp_path, program, handed_down="seen at")
+    assert watched.run() == 0
+    assert (tmp_path / "told").read_text() == "seen at cells\n"
 
 
 @pytest.mark.parametrize("code", [0, 3, 75, 130])
