@@ -7,6 +7,7 @@ The Python API has the command line's words: ``fre_hpo.start("phantom", trials=8
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,6 +75,25 @@ class Study:
         from fre_hpo.service import read
 
         return read.best(self.settings, self.name)
+
+    def predict(
+        self, images: Iterable[str | Path], out: str | Path, **flags: Any
+    ) -> dict[str, Any]:
+        """Segment files, folders and globs into the folder ``out`` by the best network, as ``fre-hpo
+        predict`` does; flags: device, tile, overlay, form.  Returns the folder, the counts of images and
+        pages, and the share of each class."""
+        from fre_hpo.service.predict import PredictRequest, predict
+
+        names = tuple(str(image) for image in images)
+        request = PredictRequest(self.name, names, Path(out), **flags)
+        return vars(predict(self.settings, request, lambda done, total: None))
+
+    def export(self, out: str | Path, *, trial: int | None = None) -> dict[str, Any]:
+        """Write the best network, or that of a trial, into a new folder, as ``fre-hpo export`` does;
+        returns the folder, its files and remarks."""
+        from fre_hpo.service.export import export
+
+        return vars(export(self.settings, self.name, Path(out), trial).exported)
 
     def pause(self) -> None:
         from fre_hpo.service.control import give_order

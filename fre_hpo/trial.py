@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fre_hpo.data.dataset import Split
+from fre_hpo.data.dataset import Dataset, Split
 from fre_hpo.data.showing.choice import showcase
 from fre_hpo.methods import Slots, get
 from fre_hpo.model.unet import SEUNet
@@ -34,11 +34,16 @@ from fre_hpo.training.seeding import Purpose, derive
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """The splits that a search may see; the test split stays with the coordinator (design 3.15)."""
+    """What a search may see of a data set; the test split stays with the coordinator (design 3.15)."""
 
     classes: tuple[str, ...]
     train: Split
     validation: Split
+    depths: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> TrainingData:
+        return cls(dataset.classes, dataset.train, dataset.validation, dataset.depths)
 
 
 @dataclass(frozen=True, eq=False)
@@ -328,6 +333,8 @@ def _trained_network(job: Job, data: TrainingData, best: Best) -> dict[str, Any]
         "parameters": json.dumps(job.parameters),
         "classes": list(data.classes),
         "channels": data.train.images.shape[1],
+        "shape": list(data.train.images.shape[2:]),
+        "depths": list(data.depths),
         "epoch": best.epoch,
         "miou": best.miou,
     }

@@ -55,6 +55,8 @@ class Dataset:
     fingerprint: str
     remarks: tuple[str, ...] = ()
     """What the owner of the pictures should know, in sentences; nothing of it stops a search."""
+    depths: tuple[str, ...] = ()
+    """Types of the pictures' pixels on disk, such as "uint8"; empty where nothing was read."""
 
     @property
     def splits(self) -> dict[str, Split]:
@@ -69,11 +71,12 @@ def assemble(
     validation: Split,
     test: Split,
     remarks: tuple[str, ...] = (),
+    depths: tuple[str, ...] = (),
 ) -> Dataset:
     """Make a Dataset of its splits and compute its fingerprint."""
     splits = {"train": train, "validation": validation, "test": test}
     digest = fingerprint(classes, splits)
-    return Dataset(name, classes, train, validation, test, digest, remarks)
+    return Dataset(name, classes, train, validation, test, digest, remarks, depths)
 
 
 def fingerprint(classes: tuple[str, ...], splits: dict[str, Split]) -> str:

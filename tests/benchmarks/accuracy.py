@@ -56,7 +56,7 @@ def trained(options: argparse.Namespace) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = json.loads(path.read_text()) if path.exists() else {}
     spec = recipe.resolve(recipe.find(options.recipe), options.method, {}).spec
     dataset = data.load(spec.dataset, options.data, spec.options)
-    visible = TrainingData(dataset.classes, dataset.train, dataset.validation)
+    visible = TrainingData.of(dataset)
     for seed in range(options.first, options.first + options.seeds):
         values = found.setdefault(str(seed), {})
         for name, engine in ENGINES.items():

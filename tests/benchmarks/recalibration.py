@@ -41,7 +41,7 @@ def main() -> None:
     changes = {"model.widths": widths, "training.epochs": options.epochs, "B": 4, "X": 30.0}
     spec = recipe.resolve(recipe.find(options.recipe), "fre", changes).spec
     dataset = data.load(spec.dataset, options.data, spec.options)
-    visible = TrainingData(dataset.classes, dataset.train, dataset.validation)
+    visible = TrainingData.of(dataset)
     torch.set_num_threads(options.threads)
     for seed in range(options.seeds):
         job = Job(0, 1, spec, dict(spec.fixed), seed, "cpu", options.threads)

@@ -136,6 +136,7 @@ def test_the_trained_network_gives_the_reported_miou_again(norm: str, rule: str)
     assert spec == small_spec("fre", settings)
     assert json.loads(kept["parameters"]) == {"B": 5, "X": 100.0}
     assert (kept["epoch"], kept["miou"]) == (outcome.best_epoch, outcome.miou)
+    assert tuple(kept["shape"]) == data.train.images.shape[2:]
     network = build_network(spec, kept["channels"], len(kept["classes"]), seed=1)
     network.load_state_dict(kept["state"])
     with torch.no_grad():

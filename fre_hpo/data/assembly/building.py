@@ -71,7 +71,9 @@ def build(
     if problems:
         raise DataProblems(problems)
     filled = {split: _without_empty_tiles(splits[split]) for split in SPLITS}
-    return assemble(name, label_map.classes, **filled, remarks=tuple(remarks))
+    return assemble(
+        name, label_map.classes, **filled, remarks=tuple(remarks), depths=surveyed.depths
+    )
 
 
 def _items(pairs: Sequence[Surveyed], *, whole_stacks: bool) -> list[Item]:

@@ -70,6 +70,11 @@ class Survey:
     tile: tuple[int, int, int]
     fits: bool
 
+    @property
+    def depths(self) -> tuple[str, ...]:
+        """Types of the pictures' pixels."""
+        return tuple(sorted({str(p.image.dtype) for p in self.pairs if p.image}))
+
 
 def survey(
     pairs: Sequence[Pair], reading: Reading, problems: list[str], remarks: list[str]
