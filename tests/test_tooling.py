@@ -49,11 +49,15 @@ def test_every_dependency_is_pinned_within_its_range() -> None:
     """Followed from package to package through what is installed, as pip does."""
     pins = read_pins()
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    waiting = [*project["dependencies"], *project["optional-dependencies"]["test"]]
+    extras = project["optional-dependencies"]
+    waiting = [*project["dependencies"], *extras["test"]]
     seen: set[str] = set()
     while waiting:
         requirement = Requirement(waiting.pop())
         name = canonicalize_name(requirement.name)
+        if name == project["name"]:
+            waiting += [wanted for extra in requirement.extras for wanted in extras[extra]]
+            continue
         if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
             continue
         assert name in pins, f"{name} is not pinned in constraints.txt"
