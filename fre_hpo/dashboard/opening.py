@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from fre_hpo.dashboard.pages import Pages
+from fre_hpo.dashboard.pages import Pages, database_file
 from fre_hpo.errors import FreHpoError, NoStudyYet
 from fre_hpo.study.artifacts import StudyArtifacts
-from fre_hpo.study.connection import Connection
+from fre_hpo.study.connection import Connection, parse_url
 
 RETRY_SECONDS = 1.0
 CONNECTIONS = 4
@@ -37,6 +37,8 @@ class Opening:
         A server that is out of reach is asked once in a while, not by every request at once.
         """
         with self._lock:
+            if self._pages is not None and self._pages.is_replaced():
+                self._drop()
             if self._pages is None:
                 self._pages = self._try()
             return self._pages
@@ -51,15 +53,20 @@ class Opening:
         raise self._failure
 
     def _open(self) -> Pages:
+        file = database_file(parse_url(self._url))  # first: it may be replaced meanwhile
         connection = Connection(self._url, create=False, pool_size=CONNECTIONS)
         if connection.storage is None:
             raise NoStudyYet(storage=connection.shown)
-        return Pages(connection, self._files)
+        return Pages(connection, self._files, file)
 
     def reopen(self, pages: Pages) -> Pages:
         """Begin anew in place of these pages, with nothing kept of any study."""
         with self._lock:
             if self._pages is pages:
-                self._pages = None
-                pages.close()
+                self._drop()
         return self.pages()
+
+    def _drop(self) -> None:
+        assert self._pages is not None
+        self._pages.close()
+        self._pages = None

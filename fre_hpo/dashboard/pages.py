@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import optuna_dashboard  # type: ignore[import-untyped]
 from sqlalchemy import text
+from sqlalchemy.engine import URL
 
 from fre_hpo.dashboard.exchange import Reply
 from fre_hpo.dashboard.watched import Notes, WatchedFiles, WatchedStorage
 from fre_hpo.study.artifacts import StudyArtifacts
-from fre_hpo.study.connection import Connection, reaching
+from fre_hpo.study.connection import Connection, is_sqlite, reaching
 
 _PASSED_ON = ("if-none-match", "if-modified-since")
 _IDENTITY = text(
@@ -25,10 +27,16 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 class Pages:
-    """One opened storage with its pages.  Raises what the storage raises."""
+    """One opened storage with its pages.  Raises what the storage raises.
 
-    def __init__(self, connection: Connection, files: StudyArtifacts) -> None:
+    file: what ``database_file`` said of it when it was opened.
+    """
+
+    def __init__(
+        self, connection: Connection, files: StudyArtifacts, file: tuple[int, int] | None
+    ) -> None:
         self.url = connection.url
+        self._file = file
         self.notes = Notes()
         self._connection = connection
         self._storage = WatchedStorage(connection, self.notes)
@@ -41,6 +49,10 @@ class Pages:
         storage: Any = self._storage
         files: Any = self._files
         self._app: Application = optuna_dashboard.wsgi(storage, artifact_store=files)
+
+    def is_replaced(self) -> bool:
+        """Whether the database's file was removed: what is open still shows what nobody else sees."""
+        return database_file(self.url) != self._file
 
     def is_another(self, study: int) -> bool:
         """Whether a study's number means another study by now: SQLite gives that of a deleted one again,
@@ -99,6 +111,17 @@ class Pages:
 
     def close(self) -> None:
         self._connection.engine.dispose()
+
+
+def database_file(url: URL) -> tuple[int, int] | None:
+    """Which file a SQLite database is, by its device and inode; None where there is none."""
+    if not is_sqlite(url):
+        return None
+    try:
+        found = Path(url.database or "").stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _environ(

@@ -21,6 +21,8 @@ DEFAULT_PORT = 8080
 FURTHER_PORTS = 100
 """So many ports after the default one are tried."""
 THREADS = 8
+CONNECTIONS = 500
+"""Open at once; a browser holds up to six, also while it asks for nothing."""
 LARGEST_BODY = 1 << 20
 """Bytes of a request: notes are all that comes."""
 
@@ -83,6 +85,7 @@ def serve(
         site,
         sockets=[listening],
         threads=THREADS,
+        connection_limit=CONNECTIONS,
         ident=None,
         max_request_body_size=LARGEST_BODY,
         channel_timeout=60,

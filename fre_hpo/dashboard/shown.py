@@ -14,11 +14,23 @@ from fre_hpo.study.sampler import DRAW
 OURS = frozenset({CHARTER, GENERATION, HOME, LIVE, ORDER, TARGET})
 """Attributes by which our processes talk; what people want to know of them stands in the study's note."""
 
-_FIGURE = '.MuiGrid-root:has(> * > * > [id^="user-defined-plot:"])'
+_PLOT = '> * > * > [id^="user-defined-plot:"]'
+_FIGURE = f".MuiGrid-root:has({_PLOT})"
+_GRID = f".MuiGrid-container:has(> .MuiGrid-root {_PLOT})"
+_COLUMN = f".MuiBox-root:has(> .MuiGrid-container > .MuiGrid-root {_PLOT})"
 _FIGURES_FIRST = (
-    f"{_FIGURE}{{order:-1;box-sizing:border-box;flex:0 0 50%;max-width:50%;"
-    "padding:16px 0 0 16px!important}"
+    ".MuiBox-root{min-width:0}"  # a wide picture shrinks, and not the page beside it
+    f"{_COLUMN}{{flex-flow:row wrap}}"
+    f"{_COLUMN}>*{{flex:0 0 100%;order:1}}"
+    f"{_COLUMN}>fieldset{{order:-3}}"
+    f"{_COLUMN}>.MuiCard-root{{order:-1;flex:1 1 60%;margin:16px 8px 0}}"
+    f"{_GRID}{{display:contents}}"
+    f"{_GRID}>*{{box-sizing:border-box;padding:16px 8px 0!important}}"
+    f"{_FIGURE}{{order:-2;flex:1 1 40%;max-width:none}}"
+    f"@media(max-width:1100px){{{_FIGURE}{{flex-basis:100%}}}}"
 )
+"""The page is a column of switches, history, a grid of figures, and files: here the grid's figures flow in
+it, ours before the history, two in a row where there is room."""
 _NEVER_OFFERED = (
     '[aria-label="rename study"]',
     '[aria-label="delete artifact"]',

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
 from http import HTTPStatus
-from urllib.parse import unquote
+
+from sqlalchemy.exc import ProgrammingError
 
 from fre_hpo.dashboard.cache import MomentCache
 from fre_hpo.dashboard.changes import Change, wanted
@@ -21,8 +22,16 @@ from fre_hpo.errors import FreHpoError, StudyHeld, StudyNotFound
 HOME = "/dashboard"
 NAMED = "/study/"
 """Before a study's name: leads to its page, also when that gets another number."""
-_ABOUT = re.compile(r"/(?:api/studies|csv|artifacts)/([0-9]{1,18})(?:/.*)?")
-_POLLED = re.compile(r"/api/studies(?:/[0-9]{1,18})?")
+_NUMBER = "[0-9]{1,9}"
+_ABOUT = re.compile(rf"/(?:api/studies|csv|artifacts)/({_NUMBER})(?:/.*)?")
+_POLLED = re.compile(rf"/api/studies(?:/{_NUMBER})?")
+_KNOWN = re.compile(
+    rf"""/ | {HOME}(?:/.*)? | {NAMED}[^\0]+ | /static/[^\0]+ | /favicon\.ico | /incompatible-rdb-schema
+    | /api/meta | /api/studies | /api/studies/{_NUMBER}(?:/param_importances|/plot/[a-z_]+)?
+    | /csv/{_NUMBER} | /artifacts/{_NUMBER}(?:/{_NUMBER})?/[0-9A-Fa-f-]+""",
+    re.VERBOSE,
+)
+"""What optuna-dashboard 0.21 shows.  A later version's further routes are not offered unseen."""
 _SLOW = "The storage takes too long to answer; the page asks again."
 _STATUS = {StudyHeld: HTTPStatus.CONFLICT, StudyNotFound: HTTPStatus.NOT_FOUND}
 
@@ -57,15 +66,27 @@ class Studies:
 
     def answer(self, request: Request) -> Reply:
         """Raises what the storage raises."""
-        if not request.reads:
-            change = wanted(request, allowed=self._allow_changes)
-            return self._change(request, change) if isinstance(change, Change) else change
+        try:
+            return self._shown(request) if request.reads else self._changed(request)
+        except Exception as error:
+            if _lacks_tables(error):
+                self._opening.reopen(self._opening.pages())
+            raise
+
+    def _changed(self, request: Request) -> Reply:
+        change = wanted(request, allowed=self._allow_changes)
+        return self._change(request, change) if isinstance(change, Change) else change
+
+    def _shown(self, request: Request) -> Reply:
         if request.method == "OPTIONS":
             return Reply(HTTPStatus.NO_CONTENT, (("Allow", "GET, HEAD, OPTIONS"),))
+        request = replace(request, path=request.path.rstrip("/") or "/")
+        if not _KNOWN.fullmatch(request.path):
+            return refused(request, HTTPStatus.NOT_FOUND, "There is nothing at this address.")
         if request.path == "/":
             return elsewhere(HOME)
         if request.path.startswith(NAMED):
-            return self._named(request, unquote(request.path.removeprefix(NAMED)))
+            return self._named(request, request.path.removeprefix(NAMED))
         if _POLLED.fullmatch(request.path):
             return self._polled(request)
         return self._asked(request)
@@ -147,6 +168,13 @@ class Studies:
             return refused(request, status, str(error))
         self._opening.reopen(pages)
         return as_json(HTTPStatus.OK, {})
+
+
+def _lacks_tables(error: BaseException | None) -> bool:
+    """Whether somebody emptied the database: opened anew, it says what there is."""
+    while error is not None and not isinstance(error, ProgrammingError):
+        error = error.__cause__
+    return error is not None
 
 
 def _explained(request: Request, reply: Reply, pages: Pages) -> Reply:

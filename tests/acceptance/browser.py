@@ -39,6 +39,12 @@ class Browser:
         found: list[list[float]] = self.page.evaluate(POINTS)
         return found
 
+    def box(self, selector: str) -> dict[str, float]:
+        """Where the first of them is, once it is there."""
+        found = self.page.locator(selector).first
+        found.wait_for()
+        return dict(found.bounding_box() or {})
+
     def drawn(self, selector: str) -> int:
         """Width of a picture in its own pixels, once it is there."""
         picture = self.page.locator(selector).first

@@ -81,6 +81,7 @@ def test_a_live_search_is_watched(lab: Lab) -> None:
         browser.page.goto(address)
         assert browser.page.url == address.partition("?")[0]
         browser.page.wait_for_function("id => document.getElementById(id)?.data", arg=FIGURE)
+        _the_search_comes_first(browser)
         _every_complete_trial_is_a_point(lab, browser)
         _a_new_trial_is_a_point_within_15_seconds(lab, browser)
         _nothing_is_offered_that_cannot_be_done(browser)
@@ -90,6 +91,13 @@ def test_a_live_search_is_watched(lab: Lab) -> None:
         assert browser.hosts == {address.split("/")[2]}
         _without_the_token_nothing(address)
         _with_it_nothing_changes(lab, address)
+
+
+def _the_search_comes_first(browser: Browser) -> None:
+    """Whole, before the eyes of whoever opens the page."""
+    figure, history = (browser.box(f'[id="{name}"]') for name in (FIGURE, "plot-history"))
+    assert figure["y"] + figure["height"] < min(history["y"], 900)
+    assert browser.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
 def _every_complete_trial_is_a_point(lab: Lab, browser: Browser) -> None:

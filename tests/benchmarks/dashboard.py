@@ -113,6 +113,7 @@ def compare(label: str, url: str, home: Path, options: argparse.Namespace) -> No
                     time.sleep(PAUSE_SECONDS)
                     row.found.setdefault(server.name, []).append(row.work(server))
             report(row)
+    print(f"load of the machine meanwhile: {os.getloadavg()[1]:.1f} on {os.cpu_count()} cores")
 
 
 def report(row: Row) -> None:

@@ -124,7 +124,23 @@ def test_reading_writes_nothing(url: str, ledger: Ledger, home: Path) -> None:
     assert ledger.records() == before
 
 
-@pytest.mark.parametrize("path", ["/api/studies/99", "/csv/99", "/artifacts/99/1/ab", "/study/no"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/studies/99",
+        "/csv/99",
+        "/artifacts/99/1/ab",
+        "/study/no",
+        "/study/a\0b",
+        "/api/studies/99999999999999999999",
+        "/csv/99999999999999999999",
+        "/artifacts/1/99999999999999999999/ab",
+        "/api/studies/1\n",
+        "/api/studies/-1",
+        "//api/studies",
+        "/api/llm/anything",
+    ],
+)
 def test_what_is_not_there_is_404(url: str, ledger: Ledger, home: Path, path: str) -> None:
     viewer = Viewer(url, home)
     assert viewer.ask(path).status == 404
@@ -136,9 +152,16 @@ def test_a_nonsensical_after_is_400(url: str, ledger: Ledger, home: Path, after:
     assert Viewer(url, home).ask(f"/api/studies/1?after={after}").status == 400
 
 
-def test_a_study_is_found_by_its_name(url: str, ledger: Ledger, home: Path) -> None:
-    reply = Viewer(url, home).ask("/study/mouse-fre")
+@pytest.mark.parametrize("path", ["/study/mouse-fre", "/study/mouse-fre/"])
+def test_a_study_is_found_by_its_name(url: str, ledger: Ledger, home: Path, path: str) -> None:
+    reply = Viewer(url, home).ask(path)
     assert (reply.status, reply.headers["location"]) == (303, "/dashboard/studies/1")
+
+
+def test_a_slash_at_the_end_changes_nothing(url: str, ledger: Ledger, home: Path) -> None:
+    viewer = Viewer(url, home)
+    assert viewer.ask("/api/studies/1/").body == viewer.ask("/api/studies/1").body
+    assert viewer.ask("/api/studies/1/?after=x").status == 400
 
 
 def test_a_new_study_under_an_old_number_is_shown_anew(
@@ -333,6 +356,37 @@ def test_before_there_is_a_storage_it_says_so_and_then_shows_it(url: str, home: 
     _wait_for(lambda: viewer.ask("/api/studies").status == 200, 5)
     _wait_for(lambda: viewer.ask("/healthz", authorization=None).text == "ok\n", 5)
     assert PASSWORD not in waiting.text + early.text
+
+
+def test_a_database_that_is_removed_and_made_anew_is_read_anew(
+    request: pytest.FixtureRequest, url: str, ledger: Ledger, home: Path
+) -> None:
+    """What is open would otherwise show, and change, what nobody else has any more."""
+    viewer = changing(url, home)
+    assert viewer.study()["name"] == "mouse-fre"
+    _empty(url, request)
+    time.sleep(1.1)  # for so long replies are kept
+    _wait_for(lambda: viewer.ask("/api/studies").status == 503, 5)
+    for path in ("/api/studies", "/api/studies/1?after=0"):
+        assert viewer.ask(path).reason.startswith("There is no study in ")
+    note = viewer.ask("/api/studies/1/note", "PUT", {"version": 1, "body": "x"})
+    assert note.status == 503
+    assert viewer.complaints == []
+    other = create(url, "drosophila-fre")
+    _wait_for(lambda: viewer.ask("/api/studies").status == 200, 5)
+    assert viewer.study(other._study_id)["name"] == "drosophila-fre"
+
+
+def _empty(url: str, request: pytest.FixtureRequest) -> None:
+    if url.startswith("sqlite"):
+        path = Path(url.removeprefix("sqlite:///"))
+        for file in path.parent.glob(f"{path.name}*"):
+            file.unlink()
+    else:
+        name = url.rpartition("/")[2]
+        server: Postgres = request.getfixturevalue("postgres_server")
+        server.drop_database(name)
+        server.create_database(name)
 
 
 def test_health_is_told_to_anybody_and_nothing_else(url: str, ledger: Ledger, home: Path) -> None:
