@@ -14,7 +14,8 @@ from fre_hpo.settings import Settings
 
 @click.command(
     epilog="\b\nExample:  fre-hpo plot mouse-fre\n"
-    "          fre-hpo plot mouse-fre drosophila-fre -o figures-7-8.pdf"
+    "          fre-hpo plot mouse-fre drosophila-fre -o figures-7-8.pdf\n"
+    "          fre-hpo plot mouse-baseline mouse-fre --kind enhancement -o figure-9.pdf"
 )
 @click.argument("studies", metavar="STUDY...", nargs=-1, required=True)
 @click.option(
@@ -23,7 +24,9 @@ from fre_hpo.settings import Settings
     default="search",
     show_default=True,
     help="search: the paper's figures 7 and 8; curves: mIoU over the epochs of the five best trials; "
-    "importance: of each parameter; parallel: coordinates; classes: IoU of each class.",
+    "importance: of each parameter; parallel: coordinates; classes: IoU of each class; features: figure 2; "
+    "enhancement: figure 9, of fre, fre-fixed and a baseline (both of trials with --trace); predictions: "
+    "figures 5 and 6, the networks of several methods side by side.",
 )
 @click.option(
     "-o",
@@ -40,6 +43,19 @@ from fre_hpo.settings import Settings
     help="paper: blue to red; safe: for every eye, and for print in grey.",
 )
 @click.option("--same-scale", is_flag=True, help="One scale of colours and mIoU for all studies.")
+@click.option(
+    "--trial",
+    "trials",
+    metavar="[STUDY=]N",
+    multiple=True,
+    help="Features, enhancement, predictions: show this trial; once for each study [the best one].",
+)
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Predictions: where the images lie now [where they were].",
+)
 @common
 def plot(
     settings: Settings,
@@ -48,6 +64,8 @@ def plot(
     out: Path | None,
     palette: str,
     same_scale: bool,
+    trials: tuple[str, ...],
+    data_dir: Path | None,
 ) -> None:
     """Draw a figure of one study, or of several side by side.
 
@@ -56,4 +74,15 @@ def plot(
     """
     from fre_hpo.service import plot as drawing
 
-    click.echo(drawing.plot(settings, studies, kind, out, palette, same_scale=same_scale))
+    click.echo(
+        drawing.plot(
+            settings,
+            studies,
+            kind,
+            out,
+            palette,
+            same_scale=same_scale,
+            trials=trials,
+            data_dir=data_dir,
+        )
+    )

@@ -138,10 +138,11 @@ class TrialFolder:
 
     def read_curve(self) -> list[dict[str, str]]:
         """The whole lines of the curve, by column."""
-        if not self.curve.exists():
-            return []
-        text = self.curve.read_text(encoding="utf-8")
-        return list(csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1])))
+        return _read_csv(self.curve)
+
+    def read_trace(self) -> list[dict[str, str]]:
+        """The lines of the trace, by column; empty where the trial was not traced."""
+        return _read_csv(self.trace)
 
     def save_result(
         self, network: bytes, sources: Sequence[str], confusion: list[list[list[int]]]
@@ -149,6 +150,13 @@ class TrialFolder:
         write_atomically(self.best, network)
         table = {"split": "validation", "sources": list(sources), "confusion": confusion}
         write_atomically(self.confusion, json.dumps(table).encode())
+
+    def load_confusion(self) -> tuple[tuple[str, ...], list[list[list[int]]]] | None:
+        """Source images and their matrices on validation, as they were saved."""
+        if not self.confusion.exists():
+            return None
+        table = json.loads(self.confusion.read_text(encoding="utf-8"))
+        return tuple(table["sources"]), table["confusion"]
 
     def save_predictions(self, predictions: Mapping[int, NDArray[np.uint8]]) -> None:
         """Labels (height, width) that the network gives to validation images, by index."""
@@ -184,6 +192,14 @@ def _csv(rows: Iterable[Iterable[Any]]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
+
+
+def _read_csv(path: Path) -> list[dict[str, str]]:
+    """The whole lines of a file that may not be there, by column."""
+    if not path.exists():
+        return []
+    text = path.read_text(encoding="utf-8")
+    return list(csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1])))
 
 
 def _ends_with_newline(file: BinaryIO | FileIO) -> bool:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from fre_hpo.cli.main import run
-from fre_hpo.results.figures import ENDINGS, KINDS
+from fre_hpo.results.figures import ENDINGS, OF_TRIALS
 from fre_hpo.study.ledger import Ledger
 from ledgers import create, make_spec, search
 from needs import require_or_skip
@@ -81,7 +81,7 @@ def test_the_picture_holds_what_the_database_does(
     assert [p.name for p in folder.iterdir()] == ["mouse-fre-search.png"]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", OF_TRIALS)
 def test_every_kind_is_drawn(kind: str, sqlite_url: str, folder: Path, capsys: Captured) -> None:
     searched(sqlite_url)
     assert run(["plot", "mouse-fre", "--kind", kind, "-o", "a.svg", "--storage", sqlite_url]) == 0

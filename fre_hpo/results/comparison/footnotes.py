@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from fre_hpo.errors import counted
 from fre_hpo.results.comparison.measured import (
     BASELINE,
     PRIMARY,
@@ -25,11 +26,12 @@ BATCH_NORM: Mapping[str, str] = {
 
 def footnotes(comparison: Comparison, verdicts: Mapping[str, Verdict]) -> tuple[str, ...]:
     """In the order in which a reader meets the columns."""
-    return tuple(
+    found = (
         note
-        for part in (_seeds, _splits, _tuning, _images, _batch_norm, _paper)
+        for part in (_seeds, _failures, _splits, _tuning, _images, _batch_norm, _paper)
         for note in part(comparison)
-    ) + tuple(_intervals(comparison, verdicts))
+    )
+    return (*found, *_intervals(comparison, verdicts), *comparison.remarks)
 
 
 def _seeds(comparison: Comparison) -> Iterator[str]:
@@ -55,6 +57,15 @@ def _seeds(comparison: Comparison) -> Iterator[str]:
             f"Seed {comparison.search_seed} is also the one that the searches trained with: what they chose "
             "may fit it by luck."
         )
+
+
+def _failures(comparison: Comparison) -> Iterator[str]:
+    for method, number in comparison.failed.items():
+        if number:
+            yield (
+                f"{counted(number, 'training')} of {method} came to no result and gave way to other seeds: "
+                "its numbers are of those that did."
+            )
 
 
 def _splits(comparison: Comparison) -> Iterator[str]:

@@ -69,7 +69,9 @@ class Comparison:
 
     budgets: for each searched method the number of trials that chose its parameters.  eval_bn: the rule of
     the batch-norm statistics (design 3.10).  search_seed: the seed that the trials of the searches shared,
-    None where they had none in common.  paper: tables to quote beside, see ``paper.tables_for``.
+    None where they had none in common.  paper: tables to quote beside, see ``paper.tables_for``.  failed:
+    for each method how many trainings came to no result and were replaced by other seeds.  remarks: what
+    else a reader must know, in sentences.
     Raises UnlikeMeasurements when the methods saw different images or classes.
     """
 
@@ -80,6 +82,8 @@ class Comparison:
     eval_bn: str = "recalibrate"
     search_seed: int | None = None
     paper: tuple[PaperTable, ...] = ()
+    failed: Mapping[str, int] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = [measured.method for measured in self.methods]

@@ -3,5 +3,8 @@
 Nothing here imports what draws before it is drawn: the names below are part of the command line's help.
 """
 
-KINDS = ("search", "curves", "importance", "parallel", "classes")
+OF_TRIALS = ("search", "curves", "importance", "parallel", "classes")
+OF_TRACES = ("features", "enhancement")
+PREDICTIONS = "predictions"
+KINDS = (*OF_TRIALS, *OF_TRACES, PREDICTIONS)
 ENDINGS = ("png", "svg", "pdf", "html")

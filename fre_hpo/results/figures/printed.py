@@ -10,6 +10,8 @@ import io
 import json
 import textwrap
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from fre_hpo.results.figures.axes import Axis
@@ -28,6 +30,7 @@ from fre_hpo.results.figures.theme import PRINT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Sheet
 
 MM = 1 / 25.4
 DOTS_PER_INCH = 300
@@ -81,14 +84,10 @@ _AREAS = {"dot": 24.0, "ring": 95.0, "cross": 20.0, "hollow": 24.0, "tick": 420.
 
 def render(figure: Figure, ending: str, mark: str) -> bytes:
     """The file's content.  ending: png, svg or pdf.  mark: by which the program knows its own files."""
-    import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Sheet
 
-    with matplotlib.rc_context(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(cast(Any, {**STYLE, "font.family": _fonts()}))
+    with styled():
         sheet = Sheet(figsize=_inches(figure), layout="constrained")
         FigureCanvasAgg(sheet)
         grid = sheet.subplots(figure.rows, figure.beside, squeeze=False)
@@ -96,10 +95,25 @@ def render(figure: Figure, ending: str, mark: str) -> bytes:
             _draw(grid[row][column], panel)
         for unused in grid.flat[len(figure.panels) :]:
             unused.remove()
-        content = io.BytesIO()
-        sheet.savefig(
-            content, format=ending, dpi=DOTS_PER_INCH, metadata=_metadata(figure, ending, mark)
-        )
+        return saved(sheet, plain_data(figure), ending, mark)
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """matplotlib as our figures want it, whatever the user has set."""
+    import matplotlib
+
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(cast(Any, {**STYLE, "font.family": _fonts()}))
+        yield
+
+
+def saved(sheet: Sheet, data: dict[str, Any], ending: str, mark: str) -> bytes:
+    """The content of a file that carries its data."""
+    content = io.BytesIO()
+    sheet.savefig(content, format=ending, dpi=DOTS_PER_INCH, metadata=_metadata(data, ending, mark))
     return content.getvalue()
 
 
@@ -116,8 +130,8 @@ def _fonts() -> list[str]:
     return ["sans-serif", "DejaVu Sans", *[name for name in JAPANESE if name in installed][:1]]
 
 
-def _metadata(figure: Figure, ending: str, mark: str) -> dict[str, Any]:
-    data = json.dumps(plain_data(figure), ensure_ascii=False)
+def _metadata(plain: dict[str, Any], ending: str, mark: str) -> dict[str, Any]:
+    data = json.dumps(plain, ensure_ascii=False)
     match ending:
         case "png":
             return {"Software": mark, "Description": data}

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from fre_hpo.methods import METHODS
-from fre_hpo.results.figures import ENDINGS, KINDS
+from fre_hpo.results.figures import ENDINGS, OF_TRIALS
 from fre_hpo.results.figures.axes import Axis
 from fre_hpo.results.figures.curves import smoothing
 from fre_hpo.results.figures.description import Figure, Line, Panel, plain_data
@@ -145,7 +145,7 @@ def test_studies_side_by_side_have_their_own_scale_or_one() -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("complete", [0, 1, 2, 50])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", OF_TRIALS)
 def test_every_kind_shows_every_complete_trial(kind: str, complete: int, method: str) -> None:
     view = make_view(method, complete=complete, failed=1, running=1, waiting=1)
     found = figure(kind, view)
@@ -297,7 +297,7 @@ def values_of_plotly(data: Any) -> dict[int, float]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "ending"), [("search", e) for e in ENDINGS] + [(k, "svg") for k in KINDS[1:]]
+    ("kind", "ending"), [("search", e) for e in ENDINGS] + [(k, "svg") for k in OF_TRIALS[1:]]
 )
 def test_the_same_figure_gives_the_same_bytes(kind: str, ending: str) -> None:
     found = figure(kind, make_view(complete=4, failed=1))
