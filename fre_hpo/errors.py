@@ -308,12 +308,47 @@ class FolderNotRecipe(UsageError):
     """{folder} is a folder and no recipe: `fre-hpo data init {folder}` writes a recipe for it."""
 
 
+# --- figures and reports ------------------------------------------------------------------------
+
+
+class NotTraced(FreHpoError):
+    """{what} was not traced: `fre-hpo start ... --trace`, with a --study name of its own, records while it
+    trains what this figure shows."""
+
+
+class NoPredictions(FreHpoError):
+    """There are no predictions of {what} in {folder}: they are kept when a trial ends, so look at another
+    trial with --trial, or ask for another --kind."""
+
+    exit_code = EXIT_NOT_FOUND
+
+
+class OtherPictures(FreHpoError):
+    """The pictures in {folder} are not those of study {study!r} (fingerprint {stored:.12} there, {found:.12}
+    here): name the folder that holds them with --data-dir."""
+
+
 # --- the test split, comparisons ------------------------------------------------------------------
 
 
 class TestLocked(FreHpoError):
     """The test split of study {study!r} stays locked until its search has ended, and {complete} of
-    {wanted} trials are complete: `fre-hpo status {study}` shows how far it is."""
+    {wanted} trials are complete: `fre-hpo status {study}` shows how far it is, and a start with --trials
+    {complete} says that these were all."""
+
+
+class ComparisonNotFound(FreHpoError):
+    """There is no comparison {name!r} in {storage}: {hint}"""
+
+    exit_code = EXIT_NOT_FOUND
+
+
+class ComparisonIncomplete(FreHpoError):
+    """The comparison {name!r} is not complete ({what}): the same `fre-hpo compare` goes on with it."""
+
+
+class NothingToConfirm(UsageError):
+    """Study {study!r} searches nothing, so there is no winner to confirm: name the study of a search."""
 
 
 # --- a trained network at work --------------------------------------------------------------------

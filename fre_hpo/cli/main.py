@@ -12,6 +12,8 @@ import click
 
 from fre_hpo import __version__
 from fre_hpo.cli.bench import bench
+from fre_hpo.cli.compare import compare
+from fre_hpo.cli.confirm import confirm
 from fre_hpo.cli.dashboard import dashboard
 from fre_hpo.cli.datasets import data
 from fre_hpo.cli.export import export
@@ -19,8 +21,10 @@ from fre_hpo.cli.launching import Call
 from fre_hpo.cli.plot import plot
 from fre_hpo.cli.predict import predict
 from fre_hpo.cli.reading import best, delete, list_, status, trials
+from fre_hpo.cli.report import report
 from fre_hpo.cli.starting import start
 from fre_hpo.cli.steering import logs, pause, resume, stop
+from fre_hpo.cli.testing import test
 from fre_hpo.cli.verbs import Verbs
 from fre_hpo.cli.watch import watch
 from fre_hpo.errors import EXIT_DONE, EXIT_ERROR, EXIT_INTERRUPTED, EXIT_USAGE, FreHpoError
@@ -49,8 +53,12 @@ for verb in (
     best,
     watch,
     plot,
+    report,
     export,
     predict,
+    compare,
+    confirm,
+    test,
     logs,
     pause,
     resume,

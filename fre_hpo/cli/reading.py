@@ -128,18 +128,40 @@ def _print_trials(found: list[dict[str, Any]]) -> None:
 @as_format
 @common
 def best(settings: Settings, study: str, form: str) -> None:
-    """Show the best trial of a study."""
-    from fre_hpo.cli.tables import Number, four, print_data, print_table
+    """Show the best trial of a study, and the point that all its trials recommend.
+
+    The best of many trials is a lucky one.  The recommended point is where a smooth model of all of them is
+    highest; its mIoU is what a training there is expected to give, ± how uncertain that is.
+    """
+    from fre_hpo.cli.tables import print_data
     from fre_hpo.service import read
-    from fre_hpo.study.records import params_text
 
     found = read.best(settings, study)
-    observed = found["observed"]
     if form == "table":
-        row = [Number(observed["number"]), four(observed["value"]), params_text(observed["params"])]
-        print_table(["trial", "mIoU", "with"], [row])
+        _print_points(found["observed"], found["recommended"])
     else:
-        print_data(found if form == "json" else observed, form)
+        print_data(found if form == "json" else _as_rows(**found), form)
+
+
+def _print_points(observed: dict[str, Any], recommended: dict[str, Any] | None) -> None:
+    from fre_hpo.cli.tables import Number, four, print_table
+    from fre_hpo.study.records import params_text
+
+    number, with_ = Number(observed["number"]), params_text(observed["params"])
+    rows = [["observed", number, four(observed["value"]), with_]]
+    if recommended is not None:
+        expected = Number(f"{recommended['mean']:.4f} ± {recommended['sd']:.4f}")
+        rows.append(["recommended", Number("-"), expected, params_text(recommended["params"])])
+    print_table(["point", "trial", "mIoU", "with"], rows)
+
+
+def _as_rows(observed: dict[str, Any], recommended: dict[str, Any] | None) -> list[dict[str, Any]]:
+    rows = [{"point": "observed", **observed, "sd": None}]
+    if recommended is not None:
+        value, sd = recommended["mean"], recommended["sd"]
+        point = {"point": "recommended", "number": None, "value": value}
+        rows.append({**point, "params": recommended["params"], "sd": sd})
+    return rows
 
 
 @click.command(epilog="Example:  fre-hpo delete phantom-fre --yes")

@@ -4,14 +4,14 @@ mistyped something is answered at once."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from fre_hpo import data
-from fre_hpo.data import Dataset
+from fre_hpo.data import DataOptions, Dataset
 from fre_hpo.errors import (
     BadValue,
     FreHpoError,
@@ -37,6 +37,9 @@ from fre_hpo.study.lock import CoordinatorLock, Holder, coordinator_lock
 from fre_hpo.study.recipe import Recipe, Resolved
 from fre_hpo.study.space import Fixed
 from fre_hpo.study.spec import Spec
+
+Load = Callable[[str, Path | None, DataOptions], Dataset]
+"""Reads a data set, as ``data.load`` does."""
 
 STUDY_NAME = re.compile(r"(?!\.+$)[A-Za-z0-9._-]{1,64}")  # a folder of that name: neither . nor ..
 
@@ -89,8 +92,8 @@ class Stored:
     begun: bool
 
 
-def check(request: Request, settings: Settings) -> Preparation:
-    """All checks of a start, as ``--dry-run`` does them; creates nothing.
+def check(request: Request, settings: Settings, load: Load | None = None) -> Preparation:
+    """All checks of a start, as ``--dry-run`` does them; creates nothing.  load: instead of ``data.load``.
 
     Raises every error that recipes, data sets and storages raise; StudyHeld when a coordinator runs the
     study, DifferentStudy and NotTheStudysData when it was started otherwise.
@@ -101,8 +104,8 @@ def check(request: Request, settings: Settings) -> Preparation:
     try:
         receiver = Receiver.named(request.notify)
     except UsageError as wrong:
-        raise _with_others(wrong, request, found, name, stored, settings) from None
-    return replace(prepare(request, found, name, stored, settings), receiver=receiver)
+        raise _with_others(wrong, request, found, name, stored, settings, load) from None
+    return replace(prepare(request, found, name, stored, settings, load), receiver=receiver)
 
 
 def _with_others(wrong: UsageError, *start: Any) -> FreHpoError:
@@ -172,13 +175,22 @@ def study_name(request: Request, found: Recipe) -> str:
     if name is None:
         name = f"{found.name}-{request.method or DEFAULT_METHOD}"
     if not STUDY_NAME.fullmatch(name):
-        reason = "a name has 1 to 64 letters, digits, dots, dashes or underscores, not dots alone"
-        raise BadValue(key="--study", value=name, reason=reason)
+        raise bad_name(name)
     return name
 
 
+def bad_name(name: str) -> BadValue:
+    reason = "a name has 1 to 64 letters, digits, dots, dashes or underscores, not dots alone"
+    return BadValue(key="--study", value=name, reason=reason)
+
+
 def prepare(
-    request: Request, found: Recipe, name: str, stored: Stored | None, settings: Settings
+    request: Request,
+    found: Recipe,
+    name: str,
+    stored: Stored | None,
+    settings: Settings,
+    load: Load | None = None,
 ) -> Preparation:
     """Resolve and check a request; ``stored``: the study if it exists already.
 
@@ -195,7 +207,7 @@ def prepare(
     points = tuple(_points(request.enqueue, resolved.spec))
     stored_folder = charter.data_folder if charter else None
     folder = folder_of(found, resolved.spec, settings, request.data_dir, stored_folder)
-    dataset = data.load(resolved.spec.dataset, folder, resolved.spec.options)
+    dataset = (load or data.load)(resolved.spec.dataset, folder, resolved.spec.options)
     if charter:
         charter.refuse_other_data(name, dataset.fingerprint)
     complete, wanted = (stored.complete, stored.wanted) if stored else (0, 0)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 
-from fre_hpo.errors import DiskFull, StorageUnreachable
+from fre_hpo.errors import DiskFull, StorageUnreachable, StudyNotFound
 from fre_hpo.scheduling.live import Live
 from fre_hpo.scheduling.state import Outcome
 from fre_hpo.service import read
@@ -98,7 +98,7 @@ class Notifier:
         """As it was seen last, else as it is stored."""
         if self._live:
             return Standing(complete, wanted, self._live.failed, self._live.best)
-        with suppress(StorageUnreachable):
+        with suppress(StorageUnreachable, StudyNotFound):  # a comparison is no study
             stored = read.status(self._settings, self._study)
             return Standing(complete, wanted, stored["failed"], stored["best"])
         return Standing(complete, wanted)

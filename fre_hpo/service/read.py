@@ -103,11 +103,20 @@ def _records(ledger: Ledger, *, alive: bool) -> list[TrialRecord]:
 
 
 def best(settings: Settings, study: str) -> dict[str, Any]:
-    """What ``best -f json`` prints; raises NothingComplete."""
-    found = best_of(open_ledger(settings, study).records())
+    """What ``best -f json`` prints: the best trial, and the point that is recommended, where a smooth
+    model of all trials is highest (None where they are too few).  Raises NothingComplete."""
+    ledger = open_ledger(settings, study)
+    records = ledger.records()
+    found = best_of(records)
     if found is None:
         raise NothingComplete(study=study)
-    return {"observed": found.point, "recommended": None}
+    from fre_hpo.results.recommendation import recommend  # SciPy, only where it is used
+
+    recommended = recommend(records, ledger.spec.parameters)
+    return {
+        "observed": found.point,
+        "recommended": None if recommended is None else recommended.to_json(),
+    }
 
 
 def delete(settings: Settings, study: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fre_hpo.errors import BadValue
+from fre_hpo.study.part import Part
 
 DEFAULT_METHOD = "fre"
 
@@ -17,7 +18,8 @@ class Request:
     """The flags of ``fre-hpo start``; None means not given, and then the stored study's value counts, or
     the recipe's.  overrides: ``--set`` and the flags that stand for a key (epochs, seed).  enqueue: known
     points to try first.  storage_patience: seconds.  new_home: go on without the files that an earlier
-    start left in another home folder.  notify: URL or @FILE to which messages are sent; a secret."""
+    start left in another home folder.  notify: URL or @FILE to which messages are sent; a secret.  part: of
+    what larger whole the study is to be one."""
 
     dataset: str
     method: str | None = None
@@ -36,6 +38,7 @@ class Request:
     storage_patience: float = 600.0
     new_home: bool = False
     notify: str | None = field(default=None, repr=False)
+    part: Part | None = None
 
     def __post_init__(self) -> None:
         for name in ("trials", "hours", "parallel", "gpus_per_trial"):

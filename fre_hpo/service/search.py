@@ -48,7 +48,7 @@ def search(
         machine = stack.enter_context(_machine(request))
         packed = _packed(preparation, request, settings)
         placement = _placement(request, machine, packed)
-        ledger = _open_or_create(preparation, settings)
+        ledger = _open_or_create(preparation, request, settings)
         folder = _folder(ledger, settings)
         for remark in preparation.dataset.remarks:
             folder.log("data_warning", text=remark)
@@ -101,7 +101,7 @@ def _placement(request: Request, machine: Machine, packed: Finding | None) -> Pl
     )
 
 
-def _open_or_create(preparation: Preparation, settings: Settings) -> Ledger:
+def _open_or_create(preparation: Preparation, request: Request, settings: Settings) -> Ledger:
     """The study, verified once more now that nobody else can write it, and taken over."""
     connection = Connection(settings.storage, create=True)
     if Ledger.exists(connection, preparation.name):
@@ -109,7 +109,7 @@ def _open_or_create(preparation: Preparation, settings: Settings) -> Ledger:
         ledger.charter.refuse_other_spec(preparation.name, preparation.spec)
         ledger.charter.refuse_other_data(preparation.name, preparation.dataset.fingerprint)
     else:
-        ledger = Ledger.create(connection, preparation.name, _charter(preparation))
+        ledger = Ledger.create(connection, preparation.name, _charter(preparation, request))
     ledger.take_over()
     return ledger
 
@@ -122,7 +122,7 @@ def _folder(ledger: Ledger, settings: Settings) -> StudyFolder:
     return folder
 
 
-def _charter(preparation: Preparation) -> Charter:
+def _charter(preparation: Preparation, request: Request) -> Charter:
     return Charter(
         id=uuid.uuid4().hex,
         spec=preparation.spec,
@@ -133,12 +133,12 @@ def _charter(preparation: Preparation) -> Charter:
         data_folder=str(preparation.folder) if preparation.folder else None,
         versions={"python": platform.python_version(), **{n: version(n) for n in _RECORDED}},
         created_at=now(),
+        part=request.part,
     )
 
 
 def _executor(request: Request, preparation: Preparation, placement: Placement) -> Executor:
-    dataset = preparation.dataset
-    visible = TrainingData(dataset.classes, dataset.train, dataset.validation)
+    visible = TrainingData.of(preparation.dataset)
     if request.executor == "inline":
         return InlineExecutor(visible)
     from fre_hpo.scheduling.ray_executor import RayExecutor  # Ray is loaded only where it is used

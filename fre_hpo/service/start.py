@@ -19,6 +19,7 @@ from fre_hpo.study.connection import Connection
 from fre_hpo.study.ledger import Ledger
 from fre_hpo.study.order import Order, Wish
 from fre_hpo.study.space import written
+from fre_hpo.study.spec import unheeded
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ def run(
     name, wanted = preparation.name, preparation.progress.wanted
     if preparation.nothing_to_do:
         complete = preparation.progress.complete
+        settle(settings, name, complete)
         observer.say(f"All {complete} trials are complete already; a larger --trials adds more.")
         return Ended(name, Outcome.COMPLETE, complete, wanted)
     if preparation.inherited:
@@ -59,11 +61,22 @@ def run(
         observer.say(f"Warning: {remark}")
     with held(settings, name) as lock:
         if preparation.exists:
-            _take_up(Ledger.open(Connection(settings.storage, create=True), name))
+            ledger = Ledger.open(Connection(settings.storage, create=True), name)
+            for key, value in unheeded(ledger.spec, preparation.spec).items():
+                observer.say(f"{key} stays {written(value)}, as study {name} was begun.")
+            _take_up(ledger)
         from fre_hpo.service.search import search  # torch is loaded only where something is trained
 
         outcome, complete = search(preparation, request, settings, observer, lock)
     return Ended(name, outcome, complete, wanted)
+
+
+def settle(settings: Settings, name: str, complete: int) -> None:
+    """Who asks for no more than there is says that the search is over, whatever was asked for before."""
+    if Ledger.open(Connection(settings.storage, create=False), name).wanted <= complete:
+        return
+    with held(settings, name):
+        Ledger.open(Connection(settings.storage, create=True), name).want(complete)
 
 
 def _take_up(ledger: Ledger) -> None:

@@ -39,8 +39,12 @@ def trained(settings: Settings, study: str, number: int | None = None) -> Traine
     Of few trials the network is kept: where that of the best is not here, it is the best one's that is.
     Raises StudyNotFound, UnknownTrial, NothingComplete, FilesElsewhere and NoNetwork.
     """
-    ledger = open_ledger(settings, study)
-    records = ledger.records()
+    return trained_of(settings, open_ledger(settings, study), number)
+
+
+def trained_of(settings: Settings, ledger: Ledger, number: int | None = None) -> Trained:
+    """The same of a study that is open."""
+    study, records = ledger.name, ledger.records()
     if number is not None and number not in {record.number for record in records}:
         hint = f"it has those from 0 to {len(records) - 1}" if records else "it has none yet"
         raise UnknownTrial(study=study, number=number, hint=hint)

@@ -11,6 +11,7 @@ from optuna.study import StudyDirection
 from fre_hpo.errors import StorageNotOurs
 from fre_hpo.study.charter import CHARTER, Charter
 from fre_hpo.study.connection import Connection, reaching
+from fre_hpo.study.part import Part
 
 
 @reaching
@@ -23,6 +24,19 @@ def study_names(connection: Connection) -> list[str]:
         for study in connection.storage.get_all_studies()
         if CHARTER in study.user_attrs
     )
+
+
+@reaching
+def study_parts(connection: Connection) -> dict[str, Part]:
+    """The studies that are part of a comparison or a confirmation, by name."""
+    if connection.storage is None:
+        return {}
+    charters = {
+        study.study_name: study.user_attrs.get(CHARTER, {})
+        for study in connection.storage.get_all_studies()
+    }
+    parts = {name: Part.from_plain(charter.get("part")) for name, charter in charters.items()}
+    return {name: part for name, part in sorted(parts.items()) if part is not None}
 
 
 @reaching

@@ -19,18 +19,21 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import Trial, TrialState
 
 from fre_hpo.errors import EndedElsewhere, StudyGone, StudyNotFound, nearest
-from fre_hpo.study import fault, page, records
+from fre_hpo.study import fault, measurement, page, records
 from fre_hpo.study.artifacts import artifact_id
 from fre_hpo.study.charter import CHARTER, Charter
 from fre_hpo.study.connection import Connection, reaching
 from fre_hpo.study.creation import create_study, load_study, study_names
 from fre_hpo.study.fence import GENERATION, Fence
+from fre_hpo.study.measurement import Measurement
 from fre_hpo.study.order import ORDER, Order
 from fre_hpo.study.records import TrialRecord, record
 from fre_hpo.study.sampler import DRAW, SeededTPE, distributions
 from fre_hpo.study.spec import Spec
 
 HOME = "home"
+ENQUEUED = "fixed_params"
+"""Optuna's name of the system attribute of a trial that was enqueued."""
 TARGET = "target"
 LIVE = "live"
 FEWEST_FOR_IMPORTANCES = 4
@@ -261,6 +264,13 @@ class Ledger:
         """Have a known point tried before what TPE proposes; parameters not given are drawn."""
         self._study.enqueue_trial(dict(parameters), skip_if_exists=True)
 
+    @of_study
+    def enqueued(self) -> list[dict[str, Number]]:
+        """The points that were enqueued, in the order of their trials."""
+        trials = self._study.get_trials(deepcopy=False)
+        found = (trial.system_attrs.get(ENQUEUED) for trial in trials)
+        return [dict(point) for point in found if point]
+
     def _with_parameters(self, trial: Trial) -> Asked:
         if DRAW not in trial.user_attrs:
             trial.set_user_attr(DRAW, trial.relative_params)
@@ -345,6 +355,18 @@ class Ledger:
         row = self._storage.get_trial(self._id(number))
         ours = records.FINISHED_AT in row.user_attrs
         return ours and row.state is state and (value is None or row.value == value)
+
+    # --- after the search -----------------------------------------------------------------------
+
+    @of_study
+    def keep_measurement(self, number: int, found: Measurement) -> None:
+        """What was measured of a trial's network when the test split was read."""
+        measurement.save_measurement(self._storage, self._study_id, number, found)
+
+    @of_study
+    def measurements(self) -> dict[int, Measurement]:
+        """By the trial's number."""
+        return measurement.measurements(self._storage, self._study_id)
 
     # --- what the dashboard shows ---------------------------------------------------------------
 

@@ -253,6 +253,12 @@ def differences(stored: Spec, asked: Spec) -> list[str]:
     ]
 
 
+def unheeded(stored: Spec, asked: Spec) -> dict[str, Any]:
+    """The stored values of keys that a study may be started with otherwise, but keeps as they are."""
+    there, here = stored.flat(), asked.flat()
+    return {key: there[key] for key in sorted(NOT_COMPARED) if there[key] != here[key]}
+
+
 def _spoken(key: str) -> str:
     """A method's parameter is called by its own name, everything else by its dotted key."""
     return key.rpartition(".")[2] if key.startswith("methods.") else key

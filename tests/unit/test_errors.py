@@ -119,12 +119,18 @@ def test_exit_codes_are_the_contracts() -> None:
         "Unpublished": 4,
         "FolderOccupied": 2,
         "FileInTheWay": 2,
+        "FolderInTheWay": 2,
+        "UnknownTrial": 2,
+        "NoNetwork": 4,
+        "NoPredictions": 4,
         "FolderNotRecipe": 2,
         "NoStudyYet": 4,
         "PortTaken": 2,
         "CannotListen": 2,
         "UnusableToken": 2,
         "UnlikeMeasurements": 2,
+        "ComparisonNotFound": 4,
+        "NothingToConfirm": 2,
     }
 
 

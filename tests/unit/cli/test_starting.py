@@ -145,8 +145,10 @@ def test_what_an_earlier_start_fixed_is_said(capsys: Captured, home: Path) -> No
     out, err = capsys.readouterr()
     assert "1 of 2 trials are complete, 1 would be run" in err
     assert re.search(r"training\.epochs +3 +study phantom-fre", out)
-    assert run([*PHANTOM, "--executor", "inline", "--trials", "2"]) == 0
-    assert "goes on with the settings of its first start" in capsys.readouterr().err
+    assert run([*PHANTOM, "--executor", "inline", "--trials", "2", "--trace"]) == 0
+    err = capsys.readouterr().err
+    assert "goes on with the settings of its first start" in err
+    assert "training.trace stays false, as study phantom-fre was begun." in err
     assert run([*PHANTOM, "--trials", "1"]) == 0
     assert "All 2 trials are complete already" in capsys.readouterr().err
 
