@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.cells import cell_len
 
-from fre_hpo.cli.tables import GAP, Number, console, print_table
 from fre_hpo.errors import CannotWrite, UsageError
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def _write(out: Path, text: str) -> None:
 
 def _print_for_people(table: ComparisonTable) -> None:
     """The tables, then what they show, then what a reader must know."""
+    from fre_hpo.cli.tables import console
     from fre_hpo.results.comparison.render import sections
 
     for section in sections(table):
@@ -89,6 +90,8 @@ def _print_for_people(table: ComparisonTable) -> None:
 
 
 def _print_section(section: Section) -> None:
+    from fre_hpo.cli.tables import Number, print_table
+
     rows = [
         [
             Number(cell) if number else cell
@@ -101,8 +104,6 @@ def _print_section(section: Section) -> None:
 
 def _fitting(section: Section, room: int) -> Iterator[Section]:
     """A table that is too wide as several, each with the first column again."""
-    from dataclasses import replace
-
     for chosen in _columns(section, room):
         yield replace(
             section,
@@ -113,6 +114,10 @@ def _fitting(section: Section, room: int) -> Iterator[Section]:
 
 
 def _columns(section: Section, room: int) -> Iterator[Sequence[int]]:
+    from rich.cells import cell_len
+
+    from fre_hpo.cli.tables import GAP
+
     widths = [
         max(map(cell_len, column)) + GAP
         for column in zip(section.columns, *section.rows, strict=True)
@@ -134,7 +139,7 @@ def wrapped(text: str, bullet: str = "") -> str:
     indent = " " * len(bullet)
     return textwrap.fill(
         text,
-        console().width,
+        shutil.get_terminal_size().columns,
         initial_indent=bullet,
         subsequent_indent=indent,
         break_on_hyphens=False,

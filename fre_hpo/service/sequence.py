@@ -103,7 +103,8 @@ class Sequence:
             return Ended(name, Outcome.COMPLETE, progress.complete, progress.wanted)
         if hours is not None and hours <= 0:
             return Ended(name, Outcome.OUT_OF_TIME, progress.complete, progress.wanted)
-        whole = _Whole(observer, self.complete - progress.complete, self.wanted)
+        repeats = not preparation.spec.searched
+        whole = _Whole(observer, self.complete - progress.complete, self.wanted, repeats=repeats)
         ended = run(preparation, replace(request, hours=hours), self._settings, whole)
         self._progress[name] = Progress(ended.complete, ended.wanted)
         return ended
@@ -158,10 +159,12 @@ class OneDataset:
 
 
 class _Whole:
-    """An observer of one study, which sees the counts of all.  before: complete trials of the others."""
+    """An observer of one study, which sees the counts of all.  before: complete trials of the others.
+    repeats: its trials differ in their seeds alone, and are told by them."""
 
-    def __init__(self, observer: Observer, before: int, wanted: int) -> None:
+    def __init__(self, observer: Observer, before: int, wanted: int, *, repeats: bool) -> None:
         self._observer = observer
+        self._repeats = repeats
         self._before = before
         self._wanted = wanted
 
@@ -172,7 +175,8 @@ class _Whole:
         self._observer.moved(self._of_all(live))
 
     def trial_ended(self, trial: TrialRecord, live: Live) -> None:
-        self._observer.trial_ended(trial, self._of_all(live))
+        told = replace(trial, params={}) if self._repeats else trial
+        self._observer.trial_ended(told, self._of_all(live))
 
     def _of_all(self, live: Live) -> Live:
         """The best trial is left out: those of different studies are not compared by one seed."""

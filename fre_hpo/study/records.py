@@ -89,7 +89,8 @@ def now() -> str:
 
 def short(value: float) -> str:
     """A parameter's value: whole numbers whole, others with four significant digits."""
-    return str(value) if isinstance(value, int) else f"{value:.4g}"
+    is_whole = isinstance(value, int) or (value.is_integer() and abs(value) < 1e6)
+    return str(int(value)) if is_whole else f"{value:.4g}"
 
 
 def params_text(params: Mapping[str, float]) -> str:

@@ -30,6 +30,7 @@ __all__ = ["simulation"]
 
 NAME = "phantom"
 TWO = ("baseline", "fre")
+THREE = ("baseline", "dropout", "fre")
 
 
 @pytest.fixture
@@ -99,7 +100,7 @@ class TestTheWhole:
     def test_every_number_of_the_table_is_that_of_the_stored_matrices(
         self, settings: Settings, simulation: Simulation
     ) -> None:
-        compare(settings)
+        compare(settings, small(2, 2))
         table = compared(settings, NAME).table().to_json()
         assert table["classes"] == ["background", "membrane", "nucleus"]
         for row in table["methods"]:
@@ -116,10 +117,10 @@ class TestTheWhole:
     def test_another_machine_needs_the_storage_alone(
         self, settings: Settings, simulation: Simulation, tmp_path: Path
     ) -> None:
-        compare(settings)
+        compare(settings, small(2, 2, methods=THREE))
         elsewhere = replace(settings, home=tmp_path / "elsewhere")
         assert numbers(compared(elsewhere, NAME)) == numbers(compared(settings, NAME))
-        assert compare(elsewhere) is None
+        assert compare(elsewhere, small(2, 2, methods=THREE)) is None
         assert not elsewhere.home.exists()
 
 
@@ -127,17 +128,18 @@ class TestGoingOn:
     def test_killed_anywhere_it_ends_with_the_same_table(
         self, settings: Settings, simulation: Simulation, tmp_path: Path
     ) -> None:
-        for most in (2, 5, 9, 17):
+        request = small(2, 2, methods=THREE)
+        for most in (1, 3, 6):
             simulation.most = most
             with pytest.raises(Died):
-                compare(settings)
+                compare(settings, request)
         simulation.most = None
-        compare(settings)
-        assert len(simulation.trained) == 24
+        compare(settings, request)
+        assert len(simulation.trained) == 8
         unbroken = Settings(tmp_path / "unbroken", f"sqlite:///{tmp_path}/unbroken.db")
-        compare(unbroken)
+        compare(unbroken, request)
         assert numbers(compared(settings, NAME)) == numbers(compared(unbroken, NAME))
-        assert readings_of(settings) == [(NAME, 18)]
+        assert readings_of(settings) == [(NAME, 6)]
 
     def test_a_kill_while_the_test_split_is_read_measures_the_rest_in_a_second_reading(
         self, settings: Settings, simulation: Simulation, monkeypatch: pytest.MonkeyPatch
@@ -149,24 +151,24 @@ class TestGoingOn:
 
         monkeypatch.setattr("fre_hpo.inference.evaluate.evaluate", dies)
         with pytest.raises(Died):
-            compare(settings)
+            compare(settings, small(2, 2, methods=THREE))
         monkeypatch.setattr("fre_hpo.inference.evaluate.evaluate", simulation.evaluate)
         with pytest.raises(ComparisonIncomplete, match="the test split was not read"):
             compared(settings, NAME)
-        compare(settings)
-        assert len(simulation.evaluated) == len(set(simulation.evaluated)) == 18
-        assert readings_of(settings) == [(NAME, 18), (NAME, 14)]
+        compare(settings, small(2, 2, methods=THREE))
+        assert len(simulation.evaluated) == len(set(simulation.evaluated)) == 6
+        assert readings_of(settings) == [(NAME, 6), (NAME, 2)]
 
     def test_the_same_command_only_shows_what_is_there(
         self, settings: Settings, simulation: Simulation
     ) -> None:
-        compare(settings)
+        compare(settings, small(2, 2, methods=THREE))
         before = numbers(compared(settings, NAME))
-        assert compare(settings) is None
+        assert compare(settings, small(2, 2, methods=THREE)) is None
         assert compare(settings, small(None, None)) is None
-        assert len(simulation.trained) == 24
+        assert len(simulation.trained) == 8
         assert numbers(compared(settings, NAME)) == before
-        assert readings_of(settings) == [(NAME, 18)]
+        assert readings_of(settings) == [(NAME, 6)]
 
 
 class TestReadings:
