@@ -22,6 +22,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from fre_hpo.errors import FreHpoError, StorageUnreachable
 from fre_hpo.study.artifacts import StudyArtifacts
 from fre_hpo.study.connection import Connection, reaching
+from fre_hpo.study.readings import STUDY as READINGS
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -68,10 +69,11 @@ class WatchedStorage:
 
     def get_all_studies(self) -> list[FrozenStudy]:
         """Where the request is about one study, that one: optuna-dashboard looks for it among all, and
-        would read the notes and figures of every study at each poll."""
+        would read the notes and figures of every study at each poll.  The record of the test splits'
+        readings is no search, and nobody's to delete."""
         if self._notes.study is None:
             studies: list[FrozenStudy] = self._noting(self._storage.get_all_studies)()
-            return studies
+            return [study for study in studies if study.study_name != READINGS]
         return self._noting(self._only)(self._notes.study)
 
     def _only(self, study: int) -> list[FrozenStudy]:

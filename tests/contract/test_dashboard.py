@@ -20,6 +20,7 @@ from fre_hpo.study.connection import Connection
 from fre_hpo.study.folder import StudyFolder
 from fre_hpo.study.ledger import Ledger
 from fre_hpo.study.lock import coordinator_lock
+from fre_hpo.study.readings import STUDY, readings, record_reading
 from ledgers import create, make_charter, search, tell
 from postgres import PASSWORD, Postgres
 from viewing import Viewer
@@ -76,6 +77,19 @@ def test_the_list_names_every_study(url: str, ledger: Ledger, home: Path) -> Non
     create(url, "drosophila-fre")
     listed = Viewer(url, home).ask("/api/studies").json["study_summaries"]
     assert sorted(study["study_name"] for study in listed) == ["drosophila-fre", "mouse-fre"]
+
+
+def test_the_record_of_readings_is_not_listed_and_never_deleted(
+    url: str, ledger: Ledger, home: Path
+) -> None:
+    connection = Connection(url, create=True)
+    record_reading(connection, "f" * 64, "mouse-fre", 1)
+    assert connection.storage is not None
+    viewer, number = changing(url, home), connection.storage.get_study_id_from_name(STUDY)
+    listed = viewer.ask("/api/studies").json["study_summaries"]
+    assert [study["study_name"] for study in listed] == ["mouse-fre"]
+    assert viewer.ask(f"/api/studies/{number}", "DELETE").status == 404
+    assert len(readings(connection, "f" * 64)) == 1
 
 
 def test_one_study_is_read_without_the_others(url: str, ledger: Ledger, home: Path) -> None:
