@@ -7,16 +7,20 @@ the report says so.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fre_hpo.data import Dataset
 from fre_hpo.data.fetching.fetch import PUBLICATIONS
 from fre_hpo.data.showing.shares import shares
+from fre_hpo.errors import counted
+from fre_hpo.results.numbers import four
 from fre_hpo.results.report.blocks import Picture
 from fre_hpo.results.report.facts import DataFacts, Machine, SplitFacts, StudyFacts
+from fre_hpo.service.confirmed import confirmed
 from fre_hpo.service.events import read_events
 from fre_hpo.service.read import own_folder, summary
+from fre_hpo.service.testing import measured_winner
 from fre_hpo.service.view import study_view
 from fre_hpo.settings import Settings
 from fre_hpo.study.folder import StudyFolder
@@ -56,7 +60,34 @@ def study_facts(
         data=data,
         remarks=tuple(remarks),
         enqueued=tuple(ledger.enqueued()),
+        confirmed=_confirmed(settings, ledger.name),
+        tested=tuple(_tested(settings, ledger.name)),
     )
+
+
+def _confirmed(settings: Settings, study: str) -> tuple[str, ...]:
+    found = confirmed(settings, study)
+    return found.confirmation.sentences if found else ()
+
+
+def _tested(settings: Settings, study: str) -> Iterator[str]:
+    """What the test split said of the best trial, and whether it was fresh."""
+    found = measured_winner(settings, study)
+    if found is None:
+        return
+    classes = ", ".join(f"{name} {four(iou)}" for name, iou in found.class_iou.items())
+    yield (
+        f"On the test split, trial {found.trial} has a mIoU of {four(found.miou)} ({classes}), against "
+        f"{four(found.validation)} on validation."
+    )
+    day, before = found.time[:10], len(found.earlier)
+    if before:
+        yield (
+            f"The test split was read for it on {day}, after {counted(before, 'other reading')} in this "
+            "storage: what was decided since the first may know it."
+        )
+    else:
+        yield f"The test split was read for it on {day}, for the first time in this storage."
 
 
 def _events(settings: Settings, ledger: Ledger) -> list[dict[str, Any]]:

@@ -269,6 +269,15 @@ def test_a_report_tells_of_the_study(lab: Lab, folder: Path, capsys: Captured) -
     assert page.count("<img ") == len(pictures)
 
 
+def test_a_report_says_what_the_test_split_said(folder: Path, capsys: Captured) -> None:
+    assert run(["test", "phantom-baseline", "-f", "json", "--device", "cpu"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert run(["report", "phantom-baseline", "--out", "told", "-q"]) == 0
+    text = _text(folder / "told")
+    assert f"trial {found['trial']} has a mIoU of {found['miou']:.4f}" in text
+    assert "for the first time in this storage" in text
+
+
 def test_a_report_needs_the_storage_alone(
     lab: Lab, folder: Path, tmp_path: Path, capsys: Captured
 ) -> None:

@@ -54,7 +54,8 @@ class Machine:
 class StudyFacts:
     """view, charter: the study.  state: running, finished, ... .  events: how often what happened that is
     worth telling, in words.  remarks: why something is not in the report.  enqueued: points of the search
-    that were given by hand."""
+    that were given by hand.  confirmed: what fresh seeds say of its leading points.  tested: what is known
+    of its best trial on the test split.  The last two are empty before that was asked for."""
 
     view: StudyView
     charter: Charter
@@ -66,6 +67,8 @@ class StudyFacts:
     data: DataFacts
     remarks: tuple[str, ...] = ()
     enqueued: tuple[Mapping[str, int | float], ...] = ()
+    confirmed: tuple[str, ...] = ()
+    tested: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

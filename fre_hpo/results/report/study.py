@@ -142,12 +142,17 @@ def _result(facts: StudyFacts) -> Iterator[Block]:
     yield _classes(facts)
     if facts.view.spec.searched:
         yield _of_luck(facts)
-    yield words(
+    yield from map(words, facts.confirmed)
+    chosen = (
         "All values are of the validation split, on which the epoch and the trial were chosen, so that new "
-        "images may come out lower. The test split is for ",
-        Mono(f"fre-hpo test {facts.name}"),
-        ".",
+        "images may come out lower."
     )
+    if facts.tested:
+        yield words(chosen.replace("All values", "All values above"))
+        yield from map(words, facts.tested)
+    else:
+        test = Mono(f"fre-hpo test {facts.name}")
+        yield words(f"{chosen} The test split is for ", test, ".")
 
 
 def _of_luck(facts: StudyFacts) -> Words:
@@ -161,6 +166,8 @@ def _of_luck(facts: StudyFacts) -> Words:
         if facts.recommended
         else ""
     )
+    if facts.confirmed:
+        return words(text, model, "The leading points were trained again with fresh seeds:")
     confirm = Mono(f"fre-hpo confirm {facts.name}")
     return words(text, model, confirm, " trains the leading points again with fresh seeds.")
 

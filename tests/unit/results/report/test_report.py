@@ -85,6 +85,18 @@ def test_without_a_recommendation_it_says_why() -> None:
     assert "Too few trials are complete for a recommendation" in said(study_report(facts, MADE))
 
 
+def test_what_fresh_seeds_and_the_test_split_say_takes_the_place_of_the_advice() -> None:
+    advice = said(study_report(study_facts(), MADE))
+    assert "fre-hpo confirm" in advice
+    assert "fre-hpo test" in advice
+    facts = study_facts(confirmed=("No winner is shown.",), tested=("Trial 3 has 0.5.",))
+    told = said(study_report(facts, MADE))
+    assert told.index("trained again with fresh seeds:") < told.index("No winner is shown.")
+    assert "Trial 3 has 0.5." in told
+    assert "fre-hpo confirm" not in told
+    assert "fre-hpo test" not in told
+
+
 def test_a_study_that_is_not_finished_says_so() -> None:
     report = study_report(study_facts(state="running"), MADE)
     assert plain(report.lead[0]).startswith("This study is running: ")
