@@ -333,8 +333,14 @@ class OtherPictures(FreHpoError):
 
 class TestLocked(FreHpoError):
     """The test split of study {study!r} stays locked until its search has ended, and {complete} of
-    {wanted} trials are complete: `fre-hpo status {study}` shows how far it is, and a start with --trials
-    {complete} says that these were all."""
+    {wanted} trials are complete: `fre-hpo status {study}` shows how far it is{hint}."""
+
+
+class SearchRunning(FreHpoError):
+    """Study {study!r} is running, so its leading trials may still change: `fre-hpo status {study}` shows how
+    far it is, `fre-hpo stop {study}` ends it."""
+
+    exit_code = EXIT_HELD
 
 
 class ComparisonNotFound(FreHpoError):

@@ -139,6 +139,11 @@ def best(settings: Settings, study: str, form: str) -> None:
     found = read.best(settings, study)
     if form == "table":
         _print_points(found["observed"], found["recommended"])
+        if found["recommended"] is None and found["observed"]["params"]:
+            from fre_hpo.results.recommendation import FEWEST
+
+            hint = f"A recommended point needs {FEWEST} complete trials."
+            click.echo(hint, err=True)
     else:
         print_data(found if form == "json" else _as_rows(**found), form)
 

@@ -16,13 +16,14 @@ from fre_hpo.errors import (
     FreHpoError,
     NothingComplete,
     NothingToConfirm,
+    SearchRunning,
     UsageError,
     together,
 )
 from fre_hpo.results.comparison.measured import BASELINE
 from fre_hpo.scheduling.observer import Observer
 from fre_hpo.scheduling.state import Outcome
-from fre_hpo.service.check import STUDY_NAME, Preparation, bad_name
+from fre_hpo.service.check import STUDY_NAME, Preparation, bad_name, live_of
 from fre_hpo.service.confirmed import RECOMMENDED, Confirmed, confirmed_of
 from fre_hpo.service.members import qualified, seeds_of
 from fre_hpo.service.read import open_ledger
@@ -75,7 +76,10 @@ class Point:
 
 
 class Confirming:
-    """One run of a confirmation.  Raises StudyNotFound, NothingToConfirm and NothingComplete."""
+    """One run of a confirmation.
+
+    Raises StudyNotFound, NothingToConfirm, SearchRunning and NothingComplete.
+    """
 
     def __init__(self, request: ConfirmRequest, settings: Settings) -> None:
         self._request = request
@@ -87,6 +91,9 @@ class Confirming:
         self._complete = [r for r in self._search.records() if r.complete]
         if not self._complete:
             raise NothingComplete(study=self.name)
+        live = live_of(self._search)
+        if live is not None and live.coordinator_alive():
+            raise SearchRunning(study=self.name)
         self._connection = Connection(settings.storage, create=False)
         begun = self._begun
         self.seeds = request.seeds or max(

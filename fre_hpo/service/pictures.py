@@ -60,7 +60,9 @@ def _files(path: Path, problems: list[str]) -> Iterator[Path]:
         inside = _natural(entry for entry in path.iterdir() if _may_be_picture(entry))
         if not inside:
             kinds = ", ".join(ENDINGS)
-            problems.append(f"{path} holds no image ({kinds}): name a folder that does")
+            problems.append(
+                f"{path} holds no image ({kinds}), and folders in it are not searched: name one that does"
+            )
         yield from inside
     elif os.path.lexists(path) or not glob.has_magic(str(path)):
         if not path.exists():

@@ -121,7 +121,13 @@ def refuse_unfinished(ledger: Ledger) -> None:
     live = live_of(ledger)
     complete = sum(record.counts for record in ledger.records())
     if (live is not None and live.coordinator_alive()) or complete < ledger.wanted:
-        raise TestLocked(study=ledger.name, complete=complete, wanted=ledger.wanted)
+        enough = f", and a start with --trials {complete} says that these were all"
+        raise TestLocked(
+            study=ledger.name,
+            complete=complete,
+            wanted=ledger.wanted,
+            hint=enough if complete else "",
+        )
 
 
 # --- reading the split ----------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.study import StudyDirection
 
-from fre_hpo.errors import StorageNotOurs
+from fre_hpo.errors import StorageNotOurs, nearest
 from fre_hpo.study.charter import CHARTER, Charter
 from fre_hpo.study.connection import Connection, reaching
 from fre_hpo.study.part import Part
@@ -24,6 +24,16 @@ def study_names(connection: Connection) -> list[str]:
         for study in connection.storage.get_all_studies()
         if CHARTER in study.user_attrs
     )
+
+
+def instead_of(connection: Connection, name: str) -> str:
+    """What to name where there is no study of this name."""
+    names = study_names(connection)
+    if any(
+        part.kind == "comparison" and part.of == name for part in study_parts(connection).values()
+    ):
+        return f"it is a comparison, which `fre-hpo compare --study {name}` and `fre-hpo report {name}` show"
+    return nearest(name, names) if names else "it holds no study yet"
 
 
 @reaching

@@ -18,12 +18,12 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import Trial, TrialState
 
-from fre_hpo.errors import EndedElsewhere, StudyGone, StudyNotFound, nearest
+from fre_hpo.errors import EndedElsewhere, StudyGone, StudyNotFound
 from fre_hpo.study import fault, measurement, page, records
 from fre_hpo.study.artifacts import artifact_id
 from fre_hpo.study.charter import CHARTER, Charter
 from fre_hpo.study.connection import Connection, reaching
-from fre_hpo.study.creation import create_study, load_study, study_names
+from fre_hpo.study.creation import create_study, instead_of, load_study, study_names
 from fre_hpo.study.fence import GENERATION, Fence
 from fre_hpo.study.measurement import Measurement
 from fre_hpo.study.order import ORDER, Order
@@ -109,9 +109,8 @@ class Ledger:
     @classmethod
     def open(cls, connection: Connection, name: str) -> Ledger:
         """An existing study; raises StudyNotFound with the nearest names."""
-        names = study_names(connection)
-        if name not in names:
-            hint = nearest(name, names) if names else "it holds no study yet"
+        if name not in study_names(connection):
+            hint = instead_of(connection, name)
             raise StudyNotFound(study=name, storage=connection.shown, hint=hint)
         return cls(connection, name, load_study(connection, name))
 

@@ -105,6 +105,7 @@ def test_exit_codes_are_the_contracts() -> None:
         "NotTheStudysData": 2,
         "NoResources": 2,
         "StudyHeld": 3,
+        "SearchRunning": 3,
         "StudyNotFound": 4,
         "DatasetNotFound": 4,
         "FilesElsewhere": 4,

@@ -187,7 +187,7 @@ def _winner(
             f"No winner is shown: one fresh seed cannot both choose and tell; {point} is only the highest "
             "on it."
         )
-    told = f"{_points(gain)} of {split} mIoU over the baseline"
+    told = f"{_points(gain)} of {split} mIoU against the baseline"
     value = f"by seeds that did not choose, the choice has {100 * figure.mean:.2f} and is {told}"
     if shown:
         return f"A winner is shown: {point}; {value}."
@@ -197,8 +197,9 @@ def _winner(
 def _of_luck(luck: Luck) -> str:
     text = (
         f"The best of {luck.of} trials, {luck.candidate.name}, had {100 * luck.observed:.2f} in the search "
-        f"and has {100 * luck.fresh:.2f} with fresh seeds: luck made {_points(luck.luck)} of it"
+        f"and has {100 * luck.fresh:.2f} with fresh seeds: "
     )
+    text += f"luck made {_points(luck.luck)} of it" if luck.luck.mean > 0 else "that was no luck"
     if luck.expected is None:
         return f"{text}."
     return f"{text}; the best of {luck.of} equal points would show about {100 * luck.expected:.2f} by chance."

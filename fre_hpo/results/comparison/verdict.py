@@ -192,6 +192,8 @@ def _adjustment(paired: Paired, secondary: int) -> str:
 def _could_have(paired: Paired) -> str:
     if not paired.smallest_effect:
         return "; the results are the same" if abs(paired.mean) <= CONSTANT else ""
+    if paired.smallest_effect >= 1:
+        return f"; {_seeds(paired)} could have shown no effect at all"
     effect = f"{100 * paired.smallest_effect:.2f}"
     return f"; {_seeds(paired)} could have shown only an effect of {effect} points or more (80 % power)"
 

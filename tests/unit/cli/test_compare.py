@@ -84,6 +84,15 @@ def test_the_table_in_every_format(capsys: Captured, home: Path, tmp_path: Path)
     assert json.loads(files["json"].read_text()) == as_json
 
 
+def test_a_comparison_is_no_study_and_that_is_said(capsys: Captured) -> None:
+    assert run([*TWO, "--seeds", "1", "--trials", "1"]) == 0
+    capsys.readouterr()
+    error = refused(capsys, "best", "phantom", code=4)
+    assert (
+        "it is a comparison, which `fre-hpo compare --study phantom` and `fre-hpo report" in error
+    )
+
+
 def test_one_seed_has_no_interval(capsys: Captured) -> None:
     text = printed(capsys, *TWO, "--seeds", "1", "--trials", "2")
     assert "One seed: there is no standard deviation and no interval." in text
@@ -235,7 +244,10 @@ def test_few_trials_recommend_nothing(capsys: Captured) -> None:
     assert run(start) == 0
     capsys.readouterr()
     assert json.loads(printed(capsys, "best", "phantom-fre", "-f", "json"))["recommended"] is None
-    assert "recommended" not in printed(capsys, "best", "phantom-fre")
+    assert run(["best", "phantom-fre"]) == 0
+    out, err = capsys.readouterr()
+    assert "recommended" not in out
+    assert err == "A recommended point needs 8 complete trials.\n"
 
 
 @pytest.mark.parametrize("verb", ["status", "best", "list"])

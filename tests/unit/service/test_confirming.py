@@ -11,8 +11,16 @@ from typing import Any
 import pytest
 
 from comparing import Died, Simulation, simulated, simulation, small
-from fre_hpo.errors import BadValue, NothingComplete, NothingToConfirm, StudyNotFound, UsageProblems
+from fre_hpo.errors import (
+    BadValue,
+    NothingComplete,
+    NothingToConfirm,
+    SearchRunning,
+    StudyNotFound,
+    UsageProblems,
+)
 from fre_hpo.results.comparison.simulation import Noise
+from fre_hpo.scheduling.live import Live
 from fre_hpo.scheduling.observer import Silent
 from fre_hpo.service import read
 from fre_hpo.service.confirmed import Confirmed, confirmed
@@ -20,6 +28,8 @@ from fre_hpo.service.confirming import Confirming, ConfirmRequest
 from fre_hpo.service.request import Request
 from fre_hpo.service.start import start
 from fre_hpo.settings import Settings
+from fre_hpo.study.connection import Connection
+from fre_hpo.study.ledger import Ledger
 
 __all__ = ["simulation"]
 
@@ -85,6 +95,19 @@ def test_pure_noise_shows_no_winner(searched: Settings) -> None:
     assert told.luck.observed == best["value"]
     assert told.luck.luck.mean > 0.05  # of 50 draws with 5.7 points of noise the best is 12 above
     assert "luck made +" in told.sentences[1]
+
+
+def test_while_the_search_runs_its_leading_trials_may_still_change(
+    settings: Settings, simulation: Simulation
+) -> None:
+    search(settings, 2)
+    ledger = Ledger.open(Connection(settings.storage, create=True), STUDY)
+    live = Live("running", wanted=4, complete=2, failed=0, slots=1, elapsed=0.0, epochs=1)
+    ledger.set_live(live.to_plain())
+    with pytest.raises(SearchRunning, match="fre-hpo stop phantom-fre"):
+        confirm(settings, seeds=2)
+    ledger.set_live(replace(live, state="finished").to_plain())
+    assert confirm(settings, seeds=2).seeds == (1001, 1002)
 
 
 def test_a_point_that_is_better_is_shown_to_be(settings: Settings, simulation: Simulation) -> None:

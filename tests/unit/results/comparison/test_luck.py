@@ -106,7 +106,7 @@ def test_validation_chooses_where_test_tells() -> None:
     assert found.winner.name == "the recommended point"
     assert found.figure is not None
     assert found.figure.mean == pytest.approx((0.5 + 0.9 + 0.7) / 3)
-    assert "of test mIoU over the baseline" in found.sentences[0]
+    assert "of test mIoU against the baseline" in found.sentences[0]
     assert "and has 67.00 with fresh seeds" in found.sentences[1]  # luck is of validation
 
 
@@ -145,7 +145,7 @@ def test_a_point_that_is_not_of_the_search_has_no_luck() -> None:
     assert found.shown
     assert found.sentences == (
         "A winner is shown: the recommended point (B=3); by seeds that did not choose, the choice has 70.33 "
-        "and is +10.00 points (95 % interval +7.52 to +12.48) of validation mIoU over the baseline.",
+        "and is +10.00 points (95 % interval +7.52 to +12.48) of validation mIoU against the baseline.",
     )
 
 
