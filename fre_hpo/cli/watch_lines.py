@@ -123,6 +123,6 @@ def summary(sight: Sight, ending: Ending, *, plain: bool) -> list[str]:
     if ending.home is not None:
         lines.append(f"files: {ending.home}/studies/{sight.study}")
     if ending.command is not None:
-        what = "more trials, with a larger --trials" if sight.state == "finished" else "to go on"
+        what = "more trials" if sight.state == "finished" else "to go on"
         lines.append(f"{what}: {ending.command}")
     return [marks.text(line) for line in lines]

@@ -119,7 +119,7 @@ def test_the_end_is_told_below_what_was_there(home: Path) -> None:
     text = "\n".join(lines)
     assert f"{STUDY} is finished: 2 of 2 trials are complete." in text
     assert re.search(r"best: trial \d  B=\d+, X=[\d.]+  mIoU 0\.\d{4} at epoch \d+", text)
-    assert "more trials, with a larger --trials: fre-hpo start --dataset" in text
+    assert "more trials: fre-hpo start --dataset" in text
 
 
 def test_a_crash_is_waited_through(home: Path) -> None:

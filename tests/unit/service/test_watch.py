@@ -134,7 +134,8 @@ def ended(settings: Settings) -> tuple[Sight, str]:
     ending = watcher.ending(sight)
     assert ending.command is not None
     assert ending.command.startswith("fre-hpo start --dataset ")
-    assert ending.command.endswith(f"--study {STUDY} --trials 4")
+    trials = 14 if sight.state == "finished" else 4
+    assert ending.command.endswith(f"--study {STUDY} --trials {trials}")
     return sight, ending.why
 
 
