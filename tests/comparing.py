@@ -21,14 +21,18 @@ from fre_hpo.results.comparison.simulation import Noise, trained
 from fre_hpo.scheduling.observer import Observer, Silent
 from fre_hpo.scheduling.publisher import NoPublisher
 from fre_hpo.service.compare_request import CompareRequest
-from fre_hpo.service.compared import Compared
+from fre_hpo.service.compared import Compared, compared
 from fre_hpo.service.comparing import Comparing
 from fre_hpo.service.start import Ended
 from fre_hpo.settings import Settings
+from fre_hpo.study.connection import Connection
+from fre_hpo.study.ledger import Ledger
+from fre_hpo.study.readings import readings
 from fre_hpo.training.loop import EpochRow
 from fre_hpo.trial import Job, Report, Result, Started, StopFlag, TrainingData
 from searching import TINY, tiny_request
 
+NAME = "phantom"
 VALIDATION, TEST = 0, 1
 SMALL = {**TINY, "training.epochs": 1}
 
@@ -130,3 +134,17 @@ def numbers(found: Compared) -> str:
 
 def values(counts: Counts) -> list[float]:
     return [float(v) for v in np.atleast_1d(scores.mean_iou(counts))]
+
+
+def ledger(settings: Settings, study: str) -> Ledger:
+    return Ledger.open(Connection(settings.storage, create=False), study)
+
+
+def trained_seeds(settings: Settings, method: str) -> list[int | None]:
+    return [r.seed for r in ledger(settings, f"{NAME}-{method}-seeds").records() if r.complete]
+
+
+def readings_of(settings: Settings) -> list[tuple[str, int]]:
+    fingerprint = compared(settings, NAME).readings[0].fingerprint
+    found = readings(Connection(settings.storage, create=False), fingerprint)
+    return [(reading.study, reading.networks) for reading in found]

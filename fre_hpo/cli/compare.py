@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fre_hpo.cli.options import common
-from fre_hpo.cli.running import HOW, WHAT, Whole, launch, overrides_of, with_flags_of_start
+from fre_hpo.cli.options import common, overrides_of
+from fre_hpo.cli.running import HOW, WHAT, Whole, launch, with_flags_of_start
 from fre_hpo.cli.written_table import FORMATS, print_comparison, refuse_place
 from fre_hpo.errors import EXIT_DONE, UsageError, counted
 from fre_hpo.settings import Settings

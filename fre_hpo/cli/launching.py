@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +18,7 @@ import click
 from click.core import ParameterSource
 
 from fre_hpo.errors import EXIT_DONE, UsageError
-from fre_hpo.service.detached import LOG, Announcement, Background, detach
+from fre_hpo.service.detached import Announcement, Background, detach
 from fre_hpo.service.lifeline import Lifeline
 from fre_hpo.settings import NOTIFY_VARIABLE, STORAGE_VARIABLES, Settings, has_password
 
@@ -110,6 +110,33 @@ def forget_secrets() -> None:
         os.environ.pop(name, None)
 
 
+def launch(
+    call: Call,
+    settings: Settings,
+    run: Callable[[], int],
+    detach: Callable[[], int] | None,
+    *,
+    quiet: bool,
+    notify: str | None,
+    dashboard: bool = False,
+) -> int:
+    """Run a verb that trains: right here, as the child of a supervisor, or in the background.
+
+    run: does it in this process.  detach: begins it in the background, where that was asked for.
+    """
+    if call.lifeline:
+        forget_secrets()
+        with call.lifeline:
+            return run()
+    if call.is_command:
+        hide_secrets(call, quiet=quiet)
+    if detach and not call.is_detached:
+        return detach()
+    if call.is_command:
+        return supervise(call, settings, notify=notify, dashboard=dashboard)
+    return run()
+
+
 def supervise(call: Call, settings: Settings, *, notify: str | None, dashboard: bool) -> int:
     """Run the call as the child of this process; returns its exit code.  A dashboard stands beside the
     search from its beginning to its end, whatever becomes of its coordinators."""
@@ -171,17 +198,16 @@ def _say(sentence: str) -> None:
     click.echo(sentence, err=True)
 
 
-def run_detached(call: Call, study: str, folder: Path, *, quiet: bool) -> int:
-    """Run the call in the background; returns as soon as its search runs, or with its exit code."""
+def run_detached(call: Call, name: str, folder: Path, tell: Callable[[int], None]) -> int:
+    """Run the call in the background; returns as soon as its search runs, or with its exit code.
+
+    tell: says how to go on with it; gets the process that supervises it.
+    """
     background = detach(command(call.arguments), folder)
     if background.code is not None:
         return _ended(background, background.code)
-    click.echo(f"{study} {background.pid}")
-    if not quiet:
-        _say(
-            f"The search goes on in the background: `fre-hpo status {study}` and `fre-hpo logs {study}` "
-            f"show it, `fre-hpo stop {study}` ends it; what it prints goes to {folder / LOG}."
-        )
+    click.echo(f"{name} {background.pid}")
+    tell(background.pid)
     if background.told:
         click.echo(background.told)
     return EXIT_DONE

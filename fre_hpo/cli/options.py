@@ -93,3 +93,24 @@ class AutoNumber(click.ParamType[int | float | None]):
         if not number > 0:
             self.fail(f"{value!r} is neither a number above 0 nor auto.", param, ctx)
         return number
+
+
+def overrides_of(
+    assignments: tuple[str, ...],
+    epochs: int | None,
+    seed: int | None,
+    *,
+    deterministic: bool,
+    trace: bool,
+) -> dict[str, Any]:
+    """``--set``, and the flags that stand for a key."""
+    from fre_hpo.study.recipe import parse_set
+
+    found = parse_set(assignments)
+    short = {
+        "training.epochs": epochs,
+        "seed": seed,
+        "engine.deterministic": deterministic or None,
+        "training.trace": trace or None,
+    }
+    return found | {key: value for key, value in short.items() if value is not None}

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from fre_hpo.cli.launching import (
-    Call,
-    current_call,
-    forget_secrets,
-    hide_secrets,
-    run_detached,
-    supervise,
-)
-from fre_hpo.cli.options import AutoNumber, common
+from fre_hpo.cli.attending import attend, why_incomplete
+from fre_hpo.cli.launching import Call, current_call, launch, run_detached
+from fre_hpo.cli.options import AutoNumber, common, overrides_of
 from fre_hpo.errors import EXIT_DONE, EXIT_INCOMPLETE, EXIT_STOPPED, StorageUnreachable
+from fre_hpo.service.detached import LOG
 from fre_hpo.settings import NOTIFY_VARIABLE, Settings
 
 if TYPE_CHECKING:
-    from fre_hpo.scheduling.observer import Observer
     from fre_hpo.service.check import Preparation
     from fre_hpo.service.request import Request
     from fre_hpo.service.start import Ended
@@ -129,17 +124,22 @@ def start(
     call = current_call()
     if dry_run:
         return _dry_run(_request(**flags), settings)
-    if call.lifeline:
-        forget_secrets()
-        with call.lifeline:
-            return _search(_request(**flags), settings, call, quiet=quiet, verbose=verbose)
-    if call.is_command:
-        hide_secrets(call, quiet=quiet)
-    if detach and not call.is_detached:
+
+    def search() -> int:
+        return _search(_request(**flags), settings, call, quiet=quiet, verbose=verbose)
+
+    def in_background() -> int:
         return _detach(_request(**flags), settings, call, quiet=quiet)
-    if call.is_command:
-        return supervise(call, settings, notify=flags["notify"], dashboard=dashboard)
-    return _search(_request(**flags), settings, call, quiet=quiet, verbose=verbose)
+
+    return launch(
+        call,
+        settings,
+        search,
+        in_background if detach else None,
+        quiet=quiet,
+        notify=flags["notify"],
+        dashboard=dashboard,
+    )
 
 
 def _search(
@@ -147,7 +147,6 @@ def _search(
 ) -> int:
     """The search itself, in this process."""
     from fre_hpo.cli.progress import SearchDisplay
-    from fre_hpo.scheduling.observer import Together
     from fre_hpo.service.check import check
     from fre_hpo.service.notifier import Notifier
     from fre_hpo.service.start import run
@@ -157,14 +156,8 @@ def _search(
     display = SearchDisplay(quiet=quiet, verbose=verbose)
     supervised = call.lifeline is not None
     with Notifier(name, settings, receiver, display.say, supervised=supervised) as notifier:
-        observers: list[Observer] = [display, notifier]
-        if call.lifeline:
-            call.lifeline.study = name
-            call.lifeline.told = display.show
-            observers.append(call.lifeline)
-        with display:
-            ended = run(preparation, request, settings, Together(*observers))
-        notifier.ended(ended.outcome, ended.complete, ended.wanted)
+        search = partial(run, preparation, request, settings)
+        ended = attend(search, name, display, notifier, call)
         return _conclude(ended, settings)
 
 
@@ -175,8 +168,18 @@ def _detach(request: Request, settings: Settings, call: Call, *, quiet: bool) ->
     preparation = check(request, settings)
     if preparation.nothing_to_do:
         return _search(request, settings, call, quiet=quiet)
-    folder = settings.study_folder(preparation.name)
-    return run_detached(call, preparation.name, folder, quiet=quiet)
+    study = preparation.name
+    folder = settings.study_folder(study)
+
+    def tell(pid: int) -> None:
+        if not quiet:
+            click.echo(
+                f"The search goes on in the background: `fre-hpo status {study}` and `fre-hpo logs {study}` "
+                f"show it, `fre-hpo stop {study}` ends it; what it prints goes to {folder / LOG}.",
+                err=True,
+            )
+
+    return run_detached(call, study, folder, tell)
 
 
 def _request(
@@ -191,15 +194,7 @@ def _request(
     from fre_hpo.service.request import Request
     from fre_hpo.study.recipe import parse_set
 
-    overrides = parse_set(assignments)
-    if epochs is not None:
-        overrides["training.epochs"] = epochs
-    if seed is not None:
-        overrides["seed"] = seed
-    if deterministic:
-        overrides["engine.deterministic"] = True
-    if trace:
-        overrides["training.trace"] = True
+    overrides = overrides_of(assignments, epochs, seed, deterministic=deterministic, trace=trace)
     points = tuple(parse_set(point.split(","), "--enqueue", "B=162,X=632") for point in enqueue)
     return Request(overrides=overrides, enqueue=points, **flags)
 
@@ -254,7 +249,8 @@ def _conclude(ended: Ended, settings: Settings) -> int:
     click.echo(f"storage: {masked(settings.storage)}")
     if ended.complete >= ended.wanted:
         return EXIT_DONE
-    click.echo(_why(ended), err=True)
+    reasons = f"`fre-hpo trials {ended.study} -f json` tells the reasons"
+    click.echo(why_incomplete(ended, "trials", reasons), err=True)
     return EXIT_STOPPED if ended.outcome.value == "stopped" else EXIT_INCOMPLETE
 
 
@@ -262,16 +258,6 @@ def _best(settings: Settings, study: str) -> str:
     from fre_hpo.service import read
     from fre_hpo.study.records import params_text
 
-    observed = read.best(settings, study)["observed"]
+    observed = read.observed(settings, study)
     what = f"{params_text(observed['params'])}  " if observed["params"] else ""
     return f"trial {observed['number']}  {what}mIoU {observed['value']:.4f}"
-
-
-def _why(ended: Ended) -> str:
-    done = f"{ended.complete} of {ended.wanted} trials are complete"
-    again = "the same command goes on from here"
-    if ended.outcome.value == "stopped":
-        return f"Stopped: {done}; {again}."
-    if ended.outcome.value == "out of time":
-        return f"The hours are used up: {done}; {again} when --hours is larger."
-    return f"Trials keep failing: {done}; `fre-hpo trials {ended.study} -f json` tells the reasons."

@@ -69,7 +69,7 @@ class StudyPage:
             self._ledger.charter,
             state=state,
             picture_url=self._picture(best),
-            resume=resume_command(self._ledger),
+            resume=resume_command(self._ledger, sum(record.counts for record in view.records)),
             splits=self._sizes,
         )
         self._ledger.publish_note(merged(note, self._ledger.note()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -102,19 +103,29 @@ def _records(ledger: Ledger, *, alive: bool) -> list[TrialRecord]:
     ]
 
 
+def observed(settings: Settings, study: str) -> dict[str, Any]:
+    """The best trial alone; raises NothingComplete."""
+    return _observed(study, open_ledger(settings, study).records())
+
+
+def _observed(study: str, records: Sequence[TrialRecord]) -> dict[str, Any]:
+    found = best_of(records)
+    if found is None:
+        raise NothingComplete(study=study)
+    return found.point
+
+
 def best(settings: Settings, study: str) -> dict[str, Any]:
     """What ``best -f json`` prints: the best trial, and the point that is recommended, where a smooth
     model of all trials is highest (None where they are too few).  Raises NothingComplete."""
     ledger = open_ledger(settings, study)
     records = ledger.records()
-    found = best_of(records)
-    if found is None:
-        raise NothingComplete(study=study)
+    found = _observed(study, records)
     from fre_hpo.results.recommendation import recommend  # SciPy, only where it is used
 
     recommended = recommend(records, ledger.spec.parameters)
     return {
-        "observed": found.point,
+        "observed": found,
         "recommended": None if recommended is None else recommended.to_json(),
     }
 

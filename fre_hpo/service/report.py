@@ -4,6 +4,7 @@ repeat it."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -20,7 +21,12 @@ from fre_hpo.results.report.study import study_recipe, study_report
 from fre_hpo.service import report_figures as figures
 from fre_hpo.service.compared import Compared, compared, comparison_names
 from fre_hpo.service.kept import KeptStudy
-from fre_hpo.service.report_facts import data_facts, study_facts
+from fre_hpo.service.report_facts import (
+    confirmed_words,
+    data_facts,
+    study_facts,
+    tested_words,
+)
 from fre_hpo.service.report_folder import refuse_occupied, write
 from fre_hpo.service.shown import dataset_of
 from fre_hpo.service.view import study_view
@@ -66,7 +72,12 @@ def _study(settings: Settings, ledger: Ledger, data_dir: Path | None) -> StudyFa
     dataset, missing = _images(ledger, data_dir)
     data = data_facts(ledger.spec.dataset, dataset, missing)
     pictures = figures.study_pictures(ledger, kept)
-    return study_facts(settings, ledger, data, [*pictures], [elsewhere] if elsewhere else [])
+    facts = study_facts(settings, ledger, data, [*pictures], [elsewhere] if elsewhere else [])
+    return replace(
+        facts,
+        confirmed=confirmed_words(settings, ledger.name),
+        tested=tuple(tested_words(settings, ledger.name)),
+    )
 
 
 def _comparison(settings: Settings, found: Compared, data_dir: Path | None) -> ComparisonFacts:

@@ -60,17 +60,16 @@ def study_facts(
         data=data,
         remarks=tuple(remarks),
         enqueued=tuple(ledger.enqueued()),
-        confirmed=_confirmed(settings, ledger.name),
-        tested=tuple(_tested(settings, ledger.name)),
     )
 
 
-def _confirmed(settings: Settings, study: str) -> tuple[str, ...]:
+def confirmed_words(settings: Settings, study: str) -> tuple[str, ...]:
+    """What fresh seeds said of a search's leading points; nothing before they were trained."""
     found = confirmed(settings, study)
     return found.confirmation.sentences if found else ()
 
 
-def _tested(settings: Settings, study: str) -> Iterator[str]:
+def tested_words(settings: Settings, study: str) -> Iterator[str]:
     """What the test split said of the best trial, and whether it was fresh."""
     found = measured_winner(settings, study)
     if found is None:

@@ -158,9 +158,8 @@ class Watcher:
         if sight.state == "deleted":
             return Ending("It was deleted, with all its trials.", None, None)
         try:
-            return Ending(
-                _why(sight, self._ledger), resume_command(self._ledger), self._ledger.home
-            )
+            command = resume_command(self._ledger, sight.complete)
+            return Ending(_why(sight, self._ledger), command, self._ledger.home)
         except (StorageUnreachable, DiskFull, StudyGone):
             return Ending("Its storage cannot be reached any more.", None, None)
 

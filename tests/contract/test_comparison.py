@@ -11,7 +11,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from comparing import Died, Simulation, compare, numbers, simulation, small
+from comparing import (
+    NAME,
+    Died,
+    Simulation,
+    compare,
+    ledger,
+    numbers,
+    readings_of,
+    simulation,
+    small,
+)
 from fre_hpo.errors import (
     ComparisonIncomplete,
 )
@@ -22,13 +32,11 @@ from fre_hpo.service.compared import compared
 from fre_hpo.service.testing import measure_winner, measured_winner
 from fre_hpo.settings import Settings
 from fre_hpo.study.connection import Connection
-from fre_hpo.study.ledger import Ledger
 from fre_hpo.study.readings import readings
 from fre_hpo.training import metrics
 
 __all__ = ["simulation"]
 
-NAME = "phantom"
 TWO = ("baseline", "fre")
 THREE = ("baseline", "dropout", "fre")
 
@@ -36,20 +44,6 @@ THREE = ("baseline", "dropout", "fre")
 @pytest.fixture
 def settings(url: str, home: Path) -> Settings:
     return Settings(home, url)
-
-
-def ledger(settings: Settings, study: str) -> Ledger:
-    return Ledger.open(Connection(settings.storage, create=False), study)
-
-
-def seeds(settings: Settings, method: str) -> list[int | None]:
-    return [r.seed for r in ledger(settings, f"{NAME}-{method}-seeds").records() if r.complete]
-
-
-def readings_of(settings: Settings) -> list[tuple[str, int]]:
-    fingerprint = compared(settings, NAME).readings[0].fingerprint
-    found = readings(Connection(settings.storage, create=False), fingerprint)
-    return [(reading.study, reading.networks) for reading in found]
 
 
 class TestTheWhole:

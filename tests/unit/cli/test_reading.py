@@ -122,10 +122,18 @@ def test_tables_hold_the_same_numbers(capsys: Captured) -> None:
     best = as_json(capsys, "best", STUDY)["observed"]
     value, b = f"{best['value']:.4f}", str(best["params"]["B"])
     for arguments in (["list"], ["status", STUDY], ["trials", STUDY], ["best", STUDY]):
-        heading, *lines = printed(capsys, *arguments).splitlines()
+        assert run(arguments) == 0
+        heading, *lines = capsys.readouterr().out.splitlines()
         assert "mIoU" in heading
         assert any(value in line and b in line for line in lines)
         assert not set("\x1b…") & set("".join(lines))
+
+
+def test_only_best_says_beside_its_table_what_it_cannot_recommend_yet(capsys: Captured) -> None:
+    for arguments in (["list"], ["status", STUDY], ["trials", STUDY]):
+        printed(capsys, *arguments)
+    assert run(["best", STUDY]) == 0
+    assert capsys.readouterr().err == "A recommended point needs 8 complete trials.\n"
 
 
 def test_an_empty_storage_lists_nothing(capsys: Captured, tmp_path: Path) -> None:

@@ -9,7 +9,18 @@ from typing import Any
 
 import pytest
 
-from comparing import Died, Simulation, compare, simulated, simulation, small
+from comparing import (
+    NAME,
+    Died,
+    Simulation,
+    compare,
+    ledger,
+    readings_of,
+    simulated,
+    simulation,
+    small,
+    trained_seeds,
+)
 from fre_hpo.errors import (
     ComparisonIncomplete,
     ComparisonNotFound,
@@ -25,14 +36,11 @@ from fre_hpo.scheduling.state import Outcome
 from fre_hpo.service.compared import compared, comparison_names
 from fre_hpo.service.start import start
 from fre_hpo.settings import Settings
-from fre_hpo.study.connection import Connection, parse_url
-from fre_hpo.study.ledger import Ledger
+from fre_hpo.study.connection import parse_url
 from fre_hpo.study.lock import coordinator_lock
-from fre_hpo.study.readings import readings
 
 __all__ = ["simulation"]
 
-NAME = "phantom"
 TWO = ("baseline", "fre")
 
 
@@ -57,20 +65,6 @@ def begun(finished: Path, settings: Settings) -> Settings:
     return settings
 
 
-def ledger(settings: Settings, study: str) -> Ledger:
-    return Ledger.open(Connection(settings.storage, create=False), study)
-
-
-def seeds(settings: Settings, method: str) -> list[int | None]:
-    return [r.seed for r in ledger(settings, f"{NAME}-{method}-seeds").records() if r.complete]
-
-
-def readings_of(settings: Settings) -> list[tuple[str, int]]:
-    fingerprint = compared(settings, NAME).readings[0].fingerprint
-    found = readings(Connection(settings.storage, create=False), fingerprint)
-    return [(reading.study, reading.networks) for reading in found]
-
-
 class TestGoingOn:
     def test_more_seeds_are_added(self, settings: Settings, simulation: Simulation) -> None:
         compare(settings, small(2, methods=TWO))
@@ -78,7 +72,7 @@ class TestGoingOn:
         simulation.trained.clear()
         compare(settings, small(4, methods=tuple(METHODS)))
         assert simulation.trained[:3] == [("supervision", 0)] * 3
-        assert all(seeds(settings, method) == [1, 2, 3, 4] for method in METHODS)
+        assert all(trained_seeds(settings, method) == [1, 2, 3, 4] for method in METHODS)
         now = compared(settings, NAME).comparison.find("fre")
         assert now is not None
         assert (now.test and now.test.counts[:2].tolist()) == (
@@ -96,7 +90,7 @@ class TestGoingOn:
             compare(settings, small(5))
         simulation.most = None
         compare(settings, small(3))
-        assert all(seeds(settings, method) == [1, 2, 3] for method in METHODS)
+        assert all(trained_seeds(settings, method) == [1, 2, 3] for method in METHODS)
 
     def test_a_search_that_there_is_already_is_taken(
         self, settings: Settings, simulation: Simulation
@@ -244,8 +238,8 @@ class TestFailures:
     ) -> None:
         simulation.diverging = {("fre", 2)}
         compare(settings, small(3, methods=TWO))
-        assert seeds(settings, "fre") == [1, 3, 4]
-        assert seeds(settings, "baseline") == [1, 2, 3]
+        assert trained_seeds(settings, "fre") == [1, 3, 4]
+        assert trained_seeds(settings, "baseline") == [1, 2, 3]
         table = compared(settings, NAME).table()
         row = next(row for row in table.rows if row["method"] == "fre")
         assert row["difference"]["seeds"] == 2
