@@ -253,14 +253,66 @@ class LockLost(FreHpoError):
 
 
 class ClusterUnreachable(FreHpoError):
-    """The Ray cluster at {address} cannot be reached ({reason}): check the address, or leave
-    --ray-address away to use this machine alone."""
+    """The Ray cluster at {address} cannot be reached ({reason}): check the address, and whether `fre-hpo
+    head` runs there."""
 
     exit_code = EXIT_UNREACHABLE
 
 
 class ClusterLost(FreHpoError):
     """The Ray cluster was lost ({reason}): every trial keeps its last checkpoint; start again to go on."""
+
+    exit_code = EXIT_UNREACHABLE
+
+
+class TokenRefused(FreHpoError):
+    """The cluster at {address} refuses this machine's token: {hint}."""
+
+    exit_code = EXIT_UNREACHABLE
+
+
+class NoToken(UsageError):
+    """There is no cluster token in {path}: {hint}."""
+
+
+class UnsafeToken(UsageError):
+    """The cluster token {path} cannot be used ({reason}): {hint}."""
+
+
+class OtherVersions(UsageError):
+    """The cluster at {address} runs {theirs}, and this machine {ours}: install the same here, or join a
+    cluster that runs it."""
+
+
+class HeadPortTaken(UsageError):
+    """Port {port} of {host} is taken: join what runs there by `fre-hpo worker --address {address}`, or name
+    another port with --port."""
+
+
+class NoPorts(UsageError):
+    """No hundred ports in a row are free on {host} from {first} to {last}: name others with --ports."""
+
+
+class NodeFailed(FreHpoError):
+    """The node did not start ({reason}): {hint}."""
+
+
+class DataDamaged(FreHpoError):
+    """The data set arrived damaged on {host}."""
+
+
+class BadStore(UsageError):
+    """--checkpoints {store} cannot be used: {reason}."""
+
+
+class OtherStore(UsageError):
+    """Study {study!r} keeps its checkpoints at {theirs}, and they are not at {ours}: mount or name the right
+    place with --checkpoints, or add --new-home to go on without them (unfinished trials begin anew)."""
+
+
+class StoreUnreachable(FreHpoError):
+    """The checkpoint store {store} cannot be reached ({reason}): check that it is mounted or up, and the
+    credentials in the environment of this machine."""
 
     exit_code = EXIT_UNREACHABLE
 
@@ -306,6 +358,22 @@ class CannotWrite(FreHpoError):
 
 class FolderNotRecipe(UsageError):
     """{folder} is a folder and no recipe: `fre-hpo data init {folder}` writes a recipe for it."""
+
+
+# --- archives -------------------------------------------------------------------------------------
+
+
+class BadArchive(FreHpoError):
+    """{path} cannot be restored ({reason}): {hint}."""
+
+
+class NameTaken(UsageError):
+    """{where} holds a study {study!r} already: give the restored one another name with --study."""
+
+
+class NoRoom(FreHpoError):
+    """The disk has not enough space: {folder} needs {needed} and has {free}; make space, or name a place on
+    another disk."""
 
 
 # --- figures and reports ------------------------------------------------------------------------

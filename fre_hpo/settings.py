@@ -18,6 +18,8 @@ from fre_hpo.errors import UnknownKey, UnreadableRecipe, UsageError, nearest
 STORAGE_VARIABLES = ("FRE_HPO_STORAGE", "OPTUNA_STORAGE")
 HOME_VARIABLE = "FRE_HPO_HOME"
 NOTIFY_VARIABLE = "FRE_HPO_NOTIFY"
+CHECKPOINTS_VARIABLE = "FRE_HPO_CHECKPOINTS"
+TOKEN_VARIABLE = "FRE_HPO_TOKEN_FILE"
 _KEYS = ("home", "storage")
 
 
@@ -31,6 +33,11 @@ class Settings:
 
     def study_folder(self, study: str) -> Path:
         return self.home / "studies" / study
+
+    @property
+    def token_file(self) -> Path:
+        """Of a cluster, where no other is named."""
+        return self.home / "cluster-token"
 
     def data_folder(self, dataset: str) -> Path:
         return self.home / "data" / dataset

@@ -11,13 +11,17 @@ from typing import Any
 import click
 
 from fre_hpo import __version__
+from fre_hpo.cli.archive import archive
 from fre_hpo.cli.bench import bench
 from fre_hpo.cli.compare import compare
 from fre_hpo.cli.confirm import confirm
 from fre_hpo.cli.dashboard import dashboard
 from fre_hpo.cli.datasets import data
+from fre_hpo.cli.doctor import doctor
 from fre_hpo.cli.export import export
+from fre_hpo.cli.fetch import fetch
 from fre_hpo.cli.launching import Call
+from fre_hpo.cli.nodes import head, worker
 from fre_hpo.cli.plot import plot
 from fre_hpo.cli.predict import predict
 from fre_hpo.cli.reading import best, delete, list_, status, trials
@@ -56,6 +60,8 @@ for verb in (
     report,
     export,
     predict,
+    archive,
+    fetch,
     compare,
     confirm,
     test,
@@ -65,6 +71,9 @@ for verb in (
     stop,
     delete,
     dashboard,
+    head,
+    worker,
+    doctor,
     bench,
 ):
     cli.add_command(verb)
