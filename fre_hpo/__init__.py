@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fre_hpo.settings import Settings
 
 __version__ = "0.1.0"
-__all__ = ["Study", "__version__", "open_study", "start"]
+__all__ = ["Study", "__version__", "open_study", "restore", "start"]
 
 
 def start(
@@ -32,14 +32,16 @@ def start(
 
     settings: what ``--set`` takes, such as ``{"training.epochs": 40, "B": "1..64:log"}``.  flags: the
     command line's, with underscores (method, trials, hours, study, data_dir, parallel, device, executor,
-    ray_address, gpus_per_trial, enqueue, retries, notify).  Raises the errors of ``fre_hpo.errors``.
+    ray_address, token_file, gpus_per_trial, enqueue, retries, checkpoints, notify).  Raises the errors of
+    ``fre_hpo.errors``.
     """
     from fre_hpo.scheduling.observer import Silent
     from fre_hpo.service.request import Request
     from fre_hpo.service.start import start as start_search
-    from fre_hpo.settings import NOTIFY_VARIABLE
+    from fre_hpo.settings import CHECKPOINTS_VARIABLE, NOTIFY_VARIABLE
 
     flags.setdefault("notify", os.environ.get(NOTIFY_VARIABLE))
+    flags.setdefault("checkpoints", os.environ.get(CHECKPOINTS_VARIABLE))
     request = Request(dataset=dataset, overrides=settings or {}, **flags)
     return start_search(request, _settings(home, storage), Silent())
 
@@ -51,6 +53,21 @@ def open_study(name: str, *, home: str | Path | None = None, storage: str | None
     settings = _settings(home, storage)
     open_ledger(settings, name)
     return Study(name, settings)
+
+
+def restore(
+    path: str | Path,
+    *,
+    study: str | None = None,
+    home: str | Path | None = None,
+    storage: str | None = None,
+) -> Study:
+    """Make a study of a file that ``Study.archive`` wrote, under its own name or another one, as ``fre-hpo
+    archive --restore`` does."""
+    from fre_hpo.service.restoring import restore as make
+
+    settings = _settings(home, storage)
+    return Study(make(settings, Path(path), study).study, settings)
 
 
 @dataclass(frozen=True)
@@ -94,6 +111,13 @@ class Study:
         from fre_hpo.service.export import export
 
         return vars(export(self.settings, self.name, Path(out), trial).exported)
+
+    def archive(self, out: str | Path, *, force: bool = False) -> dict[str, Any]:
+        """Write the study into one file, for a colleague or another storage, as ``fre-hpo archive`` does;
+        returns the file, its size and what is in it."""
+        from fre_hpo.service.archiving import archive
+
+        return vars(archive(self.settings, self.name, Path(out), force=force))
 
     def pause(self) -> None:
         from fre_hpo.service.control import give_order

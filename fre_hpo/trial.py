@@ -18,11 +18,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fre_hpo.data.dataset import Dataset, Split
+from fre_hpo.data.dataset import Dataset, Split, fingerprint
 from fre_hpo.data.showing.choice import showcase
 from fre_hpo.methods import Slots, get
 from fre_hpo.model.unet import SEUNet
+from fre_hpo.study.courier import Courier, Delivered, Undelivered
 from fre_hpo.study.spec import Spec
+from fre_hpo.study.store import StoreAddress
 from fre_hpo.training import checkpoint
 from fre_hpo.training.ahead import Ahead
 from fre_hpo.training.arrays import DeviceSplit
@@ -45,6 +47,10 @@ class TrainingData:
     def of(cls, dataset: Dataset) -> TrainingData:
         return cls(dataset.classes, dataset.train, dataset.validation, dataset.depths)
 
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of what a network is shown."""
+        return fingerprint(self.classes, {"train": self.train, "validation": self.validation})
+
 
 @dataclass(frozen=True, eq=False)
 class Job:
@@ -52,7 +58,7 @@ class Job:
 
     parameters: the method's, searched and fixed.  seed: of initialisation, data order and draws.
     device: "cpu", "cuda", "cuda:1", "mps".  threads: for torch on the CPU.  checkpoint: to go on from,
-    None to begin.
+    None to begin.  store: where to write checkpoints, None to report them.
     """
 
     number: int
@@ -63,6 +69,7 @@ class Job:
     device: str
     threads: int
     checkpoint: bytes | None = field(default=None, repr=False)
+    store: StoreAddress | None = None
 
 
 @dataclass(frozen=True)
@@ -89,10 +96,19 @@ class Epoch:
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """The state after ``epoch`` epochs."""
+    """The state after ``epoch`` epochs.  reason: why it is not at the job's store."""
 
     epoch: int
     data: bytes = field(repr=False)
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Saved:
+    """The state after ``epoch`` epochs lies at the job's store."""
+
+    epoch: int
+    key: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,12 +144,13 @@ class Result:
 
 @dataclass(frozen=True)
 class Stopped:
-    """The trial was asked to stop; its checkpoint was reported just before."""
+    """The trial was asked to stop; its checkpoint was reported just before.  epoch: None where it had not
+    begun yet."""
 
-    epoch: int
+    epoch: int | None
 
 
-Report = Started | Epoch | Checkpoint | Result | Stopped
+Report = Started | Epoch | Checkpoint | Saved | Result | Stopped
 
 
 class StopFlag:
@@ -152,8 +169,38 @@ def run(job: Job, data: TrainingData, stop: StopFlag) -> Iterator[Report]:
 
     Raises NonFiniteLoss when the training diverges and BadCheckpoint when the job's is damaged.
     """
+    courier = _courier(job)
     for report in Ahead(train(job, data, stop)):
-        yield report.checkpoint() if isinstance(report, Snapshot) else report
+        if courier:
+            yield from _carried(courier, report)
+        else:
+            yield report.checkpoint() if isinstance(report, Snapshot) else report
+
+
+def _courier(job: Job) -> Courier | None:
+    if job.store is None:
+        return None
+    return Courier(job.store, job.number, job.attempt, job.spec.training.checkpoint_seconds)
+
+
+def _carried(courier: Courier, report: Report | Snapshot) -> Iterator[Report]:
+    """A report, behind what is known by now of the checkpoint on its way to the store."""
+    if isinstance(report, Snapshot):
+        outcomes = courier.take(report.epoch, report.checkpoint().data)
+    elif isinstance(report, Stopped):
+        outcomes = courier.last()
+    else:
+        outcomes = courier.news()
+    for outcome in outcomes:
+        yield _told(outcome)
+    if not isinstance(report, Snapshot):
+        yield report
+
+
+def _told(outcome: Delivered | Undelivered) -> Saved | Checkpoint:
+    if isinstance(outcome, Delivered):
+        return Saved(outcome.epoch, outcome.key)
+    return Checkpoint(outcome.epoch, outcome.data, outcome.reason)
 
 
 def train(job: Job, data: TrainingData, stop: StopFlag) -> Iterator[Report | Snapshot]:

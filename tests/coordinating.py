@@ -20,6 +20,7 @@ from fre_hpo.scheduling.executor import Arrival, Lost, OutOfMemory, Raised
 from fre_hpo.scheduling.live import Live
 from fre_hpo.scheduling.placement import Placement
 from fre_hpo.scheduling.publisher import NoPublisher, Publisher
+from fre_hpo.scheduling.shared import SharedCheckpoints
 from fre_hpo.scheduling.state import Outcome
 from fre_hpo.study.connection import Connection
 from fre_hpo.study.folder import StudyFolder
@@ -109,9 +110,21 @@ class Scripted:
         self.checkpoints: dict[int, int] = {}
         self.extra: list[Arrival] = []
         self.most_at_once = 0
+        self.placement = Placement("cpu", 1, 1, 0, slots)
+        self.demands: list[int] = []
+        self.leaving: frozenset[int] = frozenset()
+        self.sentences: list[str] = []
 
-    def capacity(self) -> int:
+    def capacity(self, demand: int) -> int:
+        self.demands.append(demand)
         return self.slots
+
+    def displaced(self) -> frozenset[int]:
+        return self.leaving & self.playing.keys()
+
+    def news(self) -> list[str]:
+        said, self.sentences = self.sentences, []
+        return said
 
     def submit(self, job: Job, *, alone: bool = False) -> None:
         assert job.number not in self.playing, "one attempt at a time"
@@ -195,6 +208,7 @@ class House:
         self.stop = StopFlag()
         self.listener = Listener()
         self.publisher: Publisher = NoPublisher()
+        self.shared: SharedCheckpoints | None = None
         self.ledger: Any = self.taken_over()
 
     def opened(self) -> Ledger:
@@ -219,12 +233,12 @@ class House:
             self.folder,
             executor,
             coordinator_lock(self.ledger.url, NAME),
-            Placement("cpu", 1, 1, 0, executor.slots),
             Plan(wanted, **{"seconds": None, "retries": 2, "patience": PATIENCE, **plan}),
             self.stop,
             self.listener,
             self.publisher,
             self.clock,
+            self.shared,
         )
 
     def run(

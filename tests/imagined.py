@@ -244,6 +244,9 @@ class ImaginedLedger:
         self._there()
         return [row.record() for row in self._storage.rows]
 
+    def states(self) -> dict[int, str]:
+        return {record.number: record.state for record in self.records()}
+
     def record(self, number: int) -> TrialRecord:
         self._there()
         return self._storage.rows[number].record()

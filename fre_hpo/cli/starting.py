@@ -13,7 +13,7 @@ from fre_hpo.cli.launching import Call, current_call, launch, run_detached
 from fre_hpo.cli.options import AutoNumber, common, overrides_of
 from fre_hpo.errors import EXIT_DONE, EXIT_INCOMPLETE, EXIT_STOPPED, StorageUnreachable
 from fre_hpo.service.detached import LOG
-from fre_hpo.settings import NOTIFY_VARIABLE, Settings
+from fre_hpo.settings import CHECKPOINTS_VARIABLE, NOTIFY_VARIABLE, TOKEN_VARIABLE, Settings
 
 if TYPE_CHECKING:
     from fre_hpo.service.check import Preparation
@@ -61,6 +61,26 @@ if TYPE_CHECKING:
     help="A running Ray cluster [RAY_ADDRESS; a local Ray].",
 )
 @click.option(
+    "--token-file",
+    envvar=TOKEN_VARIABLE,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Token of that cluster [FRE_HPO_TOKEN_FILE; <home>/cluster-token].",
+)
+@click.option(
+    "--wait",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="SECONDS",
+    help="How long that cluster's head has to appear [0].",
+)
+@click.option(
+    "--cluster-patience",
+    type=click.FloatRange(min=0),
+    default=600.0,
+    metavar="SECONDS",
+    help="How long a search waits for a cluster that it has lost [600].",
+)
+@click.option(
     "--gpus-per-trial", type=AutoNumber(float), default="auto", help="Share of a GPU [auto: 1]."
 )
 @click.option(
@@ -90,6 +110,13 @@ if TYPE_CHECKING:
     default=600.0,
     metavar="SECONDS",
     help="How long a search waits for a database that is out of reach [600].",
+)
+@click.option(
+    "--checkpoints",
+    envvar=CHECKPOINTS_VARIABLE,
+    metavar="URL|DIR",
+    help="Shared folder or object store that workers write checkpoints to, and that keeps the results, too, "
+    "so that the search can go on from another machine [FRE_HPO_CHECKPOINTS; the home].",
 )
 @click.option(
     "--new-home", is_flag=True, help="Go on without the files left in another home folder."

@@ -6,17 +6,23 @@ import logging
 import os
 import secrets
 import shutil
-import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from fre_hpo.errors import ClusterUnreachable
-from fre_hpo.scheduling.placement import Machine, usable_cpus
+from fre_hpo.scheduling import cluster_token, joining, ray_settings
+from fre_hpo.scheduling.address import numeric
+from fre_hpo.scheduling.gcs import Member
+from fre_hpo.scheduling.machine import cpus
+from fre_hpo.scheduling.node import joined_node
+from fre_hpo.scheduling.placement import Machine
+from fre_hpo.scheduling.start_hook import keep_loopback
 
-PROBE_SECONDS = 10
+RETRY_SECONDS = 2.0
 JOIN_SECONDS = 30
 """Joining takes about a second; Ray gives up, and this process with it, after 60."""
 SHUTDOWN_SECONDS = 15
@@ -27,35 +33,80 @@ _QUIET: dict[str, Any] = {
     "logging_level": logging.ERROR,
 }
 _FAILURES = (ConnectionError, RuntimeError, ValueError, OSError)
-_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
-"""How an HTTP/2 client begins: the preface and an empty SETTINGS frame (RFC 9113, section 3.4)."""
-_SETTINGS = 4
-"""The type of the frame that an HTTP/2 server, and so Ray's gRPC, answers with first."""
 
 
 @contextmanager
-def connected(address: str | None) -> Iterator[Machine]:
+def connected(
+    address: str | None,
+    *,
+    token: Path | None = None,
+    patience: float = 0.0,
+    say: Callable[[str], None] = lambda sentence: None,
+) -> Iterator[Machine]:
     """Within this block Ray is connected; yields what the cluster has.
 
-    address: None for a Ray of our own on this machine, which ends with the block.  A Ray that this
-    process is connected to already is used and left as it is.  Raises ClusterUnreachable.
+    address: None for a Ray of our own on this machine, which ends with the block.  Where this machine is no
+    node of the cluster it becomes one, without CPUs, for as long: a driver has to be on a node.  token: the
+    cluster's file, None where the environment tells Ray.  patience: seconds that its head has to appear.  A
+    Ray that this process is connected to already is used and left as it is.  Raises ClusterUnreachable,
+    TokenRefused, OtherVersions, NodeFailed, NoToken, UnsafeToken.
     """
-    _prepare_environment(address)
+    _prepare_environment(address, token)
     import ray
 
     if ray.is_initialized():
         yield _machine()
         return
     _silence(ray)
-    if address is not None:
-        _join(address)
-    folder = _start() if address is None else None
-    try:
+    with ExitStack() as stack:
+        if address is None:
+            stack.callback(shutil.rmtree, _start(), ignore_errors=True)
+        else:
+            _join(address, stack.enter_context(_on_a_node(address, token, patience, say)))
+        stack.callback(within, SHUTDOWN_SECONDS, ray.shutdown)
         yield _machine()
-    finally:
-        within(SHUTDOWN_SECONDS, ray.shutdown)
-        if folder:
-            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _on_a_node(
+    address: str, token: Path | None, patience: float, say: Callable[[str], None]
+) -> Iterator[str | None]:
+    """Within this block this machine is a node of the cluster; yields the folder of its Ray.
+
+    A worker's node may leave, and its drivers with it: only the head's is used, or one of our own.
+    """
+    if address == "auto":
+        yield None
+        return
+    cluster_token.check(token, address)
+    members = _members(address, patience, say)
+    heads = [member for member in members if member.is_head and member.here]
+    if heads:
+        yield heads[0].folder
+        return
+    with joined_node(address, token_file=token) as node:
+        yield str(node.folder)
+
+
+def _members(address: str, patience: float, say: Callable[[str], None]) -> tuple[Member, ...]:
+    """The nodes of a cluster, the head's among them; waits for it."""
+    deadline = time.monotonic() + patience
+    told = False
+    while True:
+        try:
+            members = joining.check(address).members
+            if any(member.is_head for member in members):
+                return members
+            missing = ClusterUnreachable(address=address, reason="its head is only starting")
+        except ClusterUnreachable as error:
+            missing = error
+        if time.monotonic() >= deadline:
+            raise missing
+        if not told:
+            reason = missing.facts["reason"]
+            say(f"The cluster at {address} is waited for, up to {patience:g} s ({reason}).")
+            told = True
+        time.sleep(RETRY_SECONDS)
 
 
 def _start() -> Path:
@@ -66,23 +117,24 @@ def _start() -> Path:
     import ray
 
     try:
-        context = ray.init(
-            address="local", num_cpus=usable_cpus(), include_dashboard=False, **_QUIET
-        )
+        context = ray.init(address="local", num_cpus=cpus(), include_dashboard=False, **_QUIET)
     except _FAILURES as error:
         raise _unreachable(None, error) from error
     return Path(context.address_info["session_dir"])
 
 
-def _join(address: str) -> None:
-    """Join a cluster.  A head without a raylet answers the probe, and then Ray would wait for a minute
-    and end this process without a word: therefore on a thread of its own, with a deadline."""
+def _join(address: str, folder: str | None) -> None:
+    """Join a cluster through the node whose Ray has its files in this folder.  A head without a raylet
+    answers the probe, and then Ray would wait for a minute and end this process without a word: therefore
+    on a thread of its own, with a deadline."""
     import ray
 
-    if address != "auto":
-        _probe(address)
+    keep_loopback()
+    where: dict[str, Any] = {"address": address}
+    if folder is not None:
+        where = {"address": numeric(address), "_temp_dir": folder}
     try:
-        if not within(JOIN_SECONDS, ray.init, address=address, **_QUIET):
+        if not within(JOIN_SECONDS, ray.init, **where, **_QUIET):
             reason = f"it took no driver within {JOIN_SECONDS} s"
             raise ClusterUnreachable(address=address, reason=reason)
     except _FAILURES as error:
@@ -118,38 +170,15 @@ def _silence(ray: Any) -> None:
     ray._private.worker._worker_logs_enabled = False
 
 
-def _probe(address: str) -> None:
-    """Make sure that something at HOST:PORT speaks Ray's protocol, for Ray itself would wait there for
-    more than ten minutes.  With Ray's TLS only the connection is tried."""
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit() or "/" in host:
-        raise ClusterUnreachable(address=address, reason="an address is HOST:PORT")
-    try:
-        with socket.create_connection((host, int(port)), PROBE_SECONDS) as connection:
-            if os.environ.get("RAY_USE_TLS", "0") in ("0", ""):
-                connection.sendall(_GREETING)
-                answer = connection.recv(9)
-                if len(answer) < 4 or answer[3] != _SETTINGS:
-                    raise ClusterUnreachable(address=address, reason="no Ray answers there")
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ClusterUnreachable(address=address, reason=reason) from error
-
-
-def _prepare_environment(address: str | None) -> None:
+def _prepare_environment(address: str | None, token: Path | None) -> None:
     """Ray reads its settings when it is imported, so nothing here imports it before.
 
     A Ray of our own gets a token that lives as long as this process; left to itself Ray would write one
-    into the user's home folder, which every later ``ray start`` there then demands (design 3.16).  Its
-    workers get the priority of any other program instead of the lowest.
+    into the user's home folder, which every later ``ray start`` there then demands (design 3.16).
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     if address is None and "RAY_AUTH_MODE" not in os.environ:
-        os.environ["RAY_AUTH_MODE"] = "token"
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-    if address is None:
-        os.environ.setdefault("RAY_worker_niceness", "0")
+    ray_settings.prepare(token if address else None)
 
 
 def _machine() -> Machine:

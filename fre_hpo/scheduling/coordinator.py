@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 
-from fre_hpo.errors import DiskFull, EndedElsewhere, StorageUnreachable
+from fre_hpo.errors import DiskFull, EndedElsewhere, StorageUnreachable, StoreUnreachable
 from fre_hpo.scheduling.archive import NETWORKS_KEPT, Archive
 from fre_hpo.scheduling.clock import Clock
 from fre_hpo.scheduling.custody import Custody
@@ -20,9 +20,9 @@ from fre_hpo.scheduling.launcher import Launcher
 from fre_hpo.scheduling.live import Live
 from fre_hpo.scheduling.observer import Observer
 from fre_hpo.scheduling.obstacle import STOPPING_SECONDS, Obstacle
-from fre_hpo.scheduling.placement import Placement
 from fre_hpo.scheduling.publisher import Guarded, NoPublisher, Publisher
 from fre_hpo.scheduling.recorder import Recorder
+from fre_hpo.scheduling.shared import SharedCheckpoints
 from fre_hpo.scheduling.state import Ask, Dispatch, End, Outcome, Search, Wait
 from fre_hpo.study import fault
 from fre_hpo.study.folder import StudyFolder
@@ -57,29 +57,26 @@ class Coordinator:
         folder: StudyFolder,
         executor: Executor,
         lock: CoordinatorLock,
-        placement: Placement,
         plan: Plan,
         stop: StopFlag,
         observer: Observer,
         publisher: Publisher | None = None,
         clock: Clock | None = None,
+        shared: SharedCheckpoints | None = None,
     ) -> None:
         self._ledger = ledger
         self._executor = executor
-        self._placement = placement
         self._plan = plan
         self._stop = stop
         self._clock = clock or Clock()
         self._custody = Custody(ledger, lock, self._clock)
         kept = NETWORKS_KEPT if ledger.spec.searched else None
-        self._archive = Archive(folder, ledger.charter.classes, kept)
+        self._archive = Archive(folder, ledger.charter.classes, kept, shared)
         self._journal = Journal(ledger, folder, observer, self._clock, self._first_view())
         self._publisher = Guarded(publisher or NoPublisher(), self._journal)
         self._recorder = Recorder(ledger, self._archive, self._journal, self._publisher)
-        self._launcher = Launcher(
-            ledger, self._archive, self._journal, self._recorder, executor, placement
-        )
-        self._search = Search(plan.wanted, self._slots(), plan.retries)
+        self._launcher = Launcher(ledger, self._archive, self._journal, self._recorder, executor)
+        self._search = Search(plan.wanted, self._journal.live.slots, plan.retries)
         self._inbox = Inbox()
         self._told_elsewhere: dict[int, str] = {}
         self._at_once = False
@@ -94,7 +91,7 @@ class Coordinator:
             wanted=self._plan.wanted,
             complete=0,
             failed=0,
-            slots=self._slots(),
+            slots=self._slots(self._plan.wanted),
             elapsed=earlier.elapsed if earlier else 0.0,
             epochs=self._ledger.spec.training.epochs,
             happenings=earlier.happenings if earlier else (),
@@ -116,7 +113,7 @@ class Coordinator:
         while True:
             try:
                 outcome = self._step()
-            except (StorageUnreachable, DiskFull) as error:
+            except (StorageUnreachable, StoreUnreachable, DiskFull) as error:
                 self._meet(error)
             except EndedElsewhere as ended:
                 self._told_elsewhere[ended.facts["number"]] = ended.facts["state"]
@@ -143,6 +140,7 @@ class Coordinator:
             self._cancel_running()
         match self._search.decide():
             case End(outcome):
+                self._recorder.wrap_up()
                 self._finish(outcome)
                 return outcome
             case Ask():
@@ -150,6 +148,7 @@ class Coordinator:
             case Dispatch() as dispatch:
                 self._search = self._launcher.dispatch(self._search, dispatch)
             case Wait():
+                self._recorder.wrap_up()  # drawn while all slots train
                 self._collect()
         return None
 
@@ -169,7 +168,6 @@ class Coordinator:
             self._inbox.drop_first()
             if self._search.halting is not halting:
                 self._stop_running()
-        self._recorder.wrap_up()
 
     def _finish(self, outcome: Outcome) -> None:
         self._launcher.put_back(self._search)
@@ -193,7 +191,7 @@ class Coordinator:
             study=self._ledger.name,
             wanted=self._plan.wanted,
             complete=live.complete,
-            placement=str(self._placement),
+            placement=str(self._executor.placement),
             host=live.host,
             pid=live.pid,
         )
@@ -212,15 +210,26 @@ class Coordinator:
         self._heed(self._ledger.order.wish)
         self._heed_stop_and_time()
         self._find_ended_elsewhere()
-        if self._slots() != self._search.slots:
-            self._search = self._search.with_slots(self._slots())
-            self._journal.change(slots=self._search.slots)
+        self._heed_workers()
         self._journal.publish()
         self._tended = self._clock.now()
 
-    def _slots(self) -> int:
-        room = self._executor.capacity()
-        return room if self._plan.parallel is None else min(room, self._plan.parallel)
+    def _heed_workers(self) -> None:
+        """Workers come and go, and other searches want their share."""
+        slots = self._slots(self._search.demand)
+        for sentence in self._executor.news():
+            self._journal.log("workers_changed", text=sentence)
+            self._journal.say(sentence)
+        if slots != self._search.slots:
+            self._search = self._search.with_slots(slots)
+            self._journal.change(slots=slots)
+        for number in self._executor.displaced():
+            self._executor.stop(number)
+
+    def _slots(self, demand: int) -> int:
+        most = self._plan.parallel
+        room = self._executor.capacity(demand if most is None else min(demand, most))
+        return room if most is None else min(room, most)
 
     def _heed(self, wish: Wish) -> None:
         if wish is Wish.STOP_NOW and not self._at_once:
@@ -263,7 +272,7 @@ class Coordinator:
             self._search = self._recorder.put_back(self._search, number, attempt)
 
     def _find_ended_elsewhere(self) -> None:
-        states = {r.number: r.state for r in self._ledger.records()}
+        states = self._ledger.states()
         for number in (*self._search.running, *self._search.queued):
             if states[number] not in ("RUNNING", "WAITING"):
                 self._told_elsewhere[number] = states[number]
@@ -278,7 +287,7 @@ class Coordinator:
 
     # --- obstacles ------------------------------------------------------------------------------
 
-    def _meet(self, error: StorageUnreachable | DiskFull) -> None:
+    def _meet(self, error: StorageUnreachable | StoreUnreachable | DiskFull) -> None:
         """Write nothing for now; give up when it has been so for too long."""
         now = self._clock.now()
         if self._obstacle and type(self._obstacle.error) is type(error):
@@ -295,7 +304,7 @@ class Coordinator:
 
     def _tell_of(self, obstacle: Obstacle) -> None:
         """A full disk can be told in the storage, unless that lies on it, too."""
-        if isinstance(obstacle.error, DiskFull):
+        if not isinstance(obstacle.error, StorageUnreachable):
             with contextlib.suppress(StorageUnreachable, DiskFull):
                 self._custody.assure()
                 self._journal.publish()
@@ -309,13 +318,14 @@ class Coordinator:
             self._search = self._launcher.adopt(self._search, self._ledger.records())
         self._let_go()
         self._empty_inbox()
+        self._recorder.wrap_up()
+        self._archive.look_again()
         self._obstacle = None
         self._search = self._search.storage(writable=True)
         self._journal.change(state="paused" if self._search.paused else "running", message=None)
         seconds = round(self._clock.now() - obstacle.since)
-        self._journal.say(f"All that had waited is written, {seconds} s later; nothing was lost.")
-        kind = "disk_full" if isinstance(obstacle.error, DiskFull) else "storage_lost"
-        self._journal.log(kind, seconds=seconds)
+        self._journal.say(obstacle.end_sentence(seconds))
+        self._journal.log(obstacle.event, seconds=seconds)
 
 
 _PAUSED = "The search is paused: running trials go on to their end, and nothing new is begun."

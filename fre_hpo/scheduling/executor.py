@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from fre_hpo.scheduling.placement import Placement
 from fre_hpo.trial import Job, Report, Result, Stopped
 
 
@@ -17,9 +18,15 @@ class Lost:
 
 @dataclass(frozen=True)
 class OutOfMemory:
-    """There was not enough memory; alone on its device the trial may have enough."""
+    """There was not enough memory; alone on its device the trial may have enough.
+
+    sharing: so many trials shared its GPU, and now so many do: while it is above 1, the trial goes on in
+    smaller company.
+    """
 
     reason: str
+    sharing: int = 1
+    now: int = 1
 
 
 @dataclass(frozen=True)
@@ -52,11 +59,26 @@ class Arrival:
 class Executor(Protocol):
     """Runs jobs.  It retries nothing: what becomes of a lost trial the coordinator alone decides."""
 
-    def capacity(self) -> int:
-        """How many trials can be trained at once now, those included that are."""
+    @property
+    def placement(self) -> Placement:
+        """Where and how trials are trained now."""
+
+    def capacity(self, demand: int) -> int:
+        """How many trials can be trained at once now, those included that are.
+
+        demand: how many the search has a use for; what it leaves, other searches may have.
+        """
+
+    def displaced(self) -> frozenset[int]:
+        """Running trials that should go on elsewhere: their node is leaving, or another search's turn has
+        come.  The coordinator stops them and begins them again."""
+
+    def news(self) -> list[str]:
+        """What changed where trials are trained since the last call, in sentences."""
 
     def submit(self, job: Job, *, alone: bool = False) -> None:
-        """Begin a job; the coordinator never has more in flight than there is capacity for.
+        """Begin a job; the coordinator has no more in flight than there is capacity for, but while trials
+        make room.
 
         alone: it gets its device, or all CPUs of a machine, to itself.
         """

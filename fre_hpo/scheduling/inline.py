@@ -8,20 +8,28 @@ from collections.abc import Iterator
 from fre_hpo import trial
 from fre_hpo.scheduling import failures
 from fre_hpo.scheduling.executor import Arrival, OutOfMemory, Raised
+from fre_hpo.scheduling.placement import Placement
 from fre_hpo.trial import Job, Report, StopFlag, TrainingData
 
 
 class InlineExecutor:
     """Advances its one trial by one report at each poll."""
 
-    def __init__(self, data: TrainingData) -> None:
+    def __init__(self, data: TrainingData, placement: Placement) -> None:
+        self.placement = placement
         self._data = data
         self._job: Job | None = None
         self._reports: Iterator[Report] = iter(())
         self._stop = StopFlag()
 
-    def capacity(self) -> int:
+    def capacity(self, demand: int) -> int:
         return 1
+
+    def displaced(self) -> frozenset[int]:
+        return frozenset()
+
+    def news(self) -> list[str]:
+        return []
 
     def submit(self, job: Job, *, alone: bool = False) -> None:
         assert self._job is None, "the inline executor has one slot"

@@ -9,7 +9,6 @@ from fre_hpo.scheduling.archive import Archive
 from fre_hpo.scheduling.executor import Executor
 from fre_hpo.scheduling.journal import Journal
 from fre_hpo.scheduling.live import RunningTrial
-from fre_hpo.scheduling.placement import Placement
 from fre_hpo.scheduling.recorder import Recorder
 from fre_hpo.scheduling.state import Dispatch, Search
 from fre_hpo.study.ledger import Asked, Ledger
@@ -27,14 +26,12 @@ class Launcher:
         journal: Journal,
         recorder: Recorder,
         executor: Executor,
-        placement: Placement,
     ) -> None:
         self._ledger = ledger
         self._archive = archive
         self._journal = journal
         self._recorder = recorder
         self._executor = executor
-        self._placement = placement
         self._asked: dict[int, Asked] = {}
 
     # --- taking stock ---------------------------------------------------------------------------
@@ -93,7 +90,8 @@ class Launcher:
     def dispatch(self, search: Search, dispatch: Dispatch) -> Search:
         number, attempt = dispatch.number, dispatch.attempt
         asked = self._asked[number]
-        checkpoint = self._archive.checkpoint(number, self._journal.say)
+        placement = self._executor.placement
+        checkpoint = self._archive.checkpoint(number, self._journal.say, first=attempt == 1)
         self._ledger.begin_attempt(number, attempt)
         job = Job(
             number=number,
@@ -101,9 +99,10 @@ class Launcher:
             spec=self._ledger.spec,
             parameters=asked.parameters,
             seed=asked.seed,
-            device=self._placement.device,
-            threads=self._placement.threads,
+            device=placement.device,
+            threads=placement.threads,
             checkpoint=checkpoint,
+            store=self._archive.store,
         )
         self._executor.submit(job, alone=dispatch.alone)
         epochs = self._journal.live.epochs

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fre_hpo.errors import NoResources
 
@@ -51,7 +51,8 @@ class Placement:
 
     def __str__(self) -> str:
         if not self.parallel:
-            return "nothing yet, for there is no CPU: trials begin when nodes join"
+            lacking = "GPU" if self.device == "cuda" else "CPU"
+            return f"nothing yet, for there is no {lacking}: trials begin when nodes join"
         trials = "one trial" if self.parallel == 1 else f"{self.parallel} trials"
         if self.device == "cpu":
             threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
@@ -69,6 +70,21 @@ class Placement:
         if self.limit is None or self.limit <= self.parallel:
             return ""
         return f"; up to {self.limit} when GPUs join"
+
+    @property
+    def sharing(self) -> int:
+        """How many trials share a GPU; 1 where each has one or more to itself, and on CPUs."""
+        return int(1 / self.gpus_per_trial + _ROUNDING) if 0 < self.gpus_per_trial < 1 else 1
+
+    def backed_off(self) -> Placement:
+        """After trials that share a GPU ran out of its memory: one fewer from now on."""
+        fewer = max(self.sharing - 1, 1)
+        parallel = max(self.parallel * fewer // self.sharing, 1)
+        return (
+            self
+            if fewer == self.sharing
+            else replace(self, gpus_per_trial=1 / fewer, parallel=parallel)
+        )
 
     def cpus_on(self, node: Node) -> float:
         """What a trial reserves there: a machine smaller than those of the start takes one trial, too."""
@@ -91,10 +107,46 @@ class Placement:
         fit = [node for node in nodes if self.room(node)]
         return max(fit, key=lambda node: self.room(node) - load.get(node.id, 0), default=None)
 
+    def threads_on(self, node: Node) -> int:
+        """For torch there: never more than what it reserves."""
+        return max(1, min(self.threads, int(self.cpus_on(node) + _ROUNDING)))
+
     def largest(self, nodes: Iterable[Node]) -> Node | None:
         """Where a trial that ran out of memory has the most to itself."""
         fit = [node for node in nodes if self.room(node)]
         return max(fit, key=lambda node: (node.gpus, node.cpus), default=None)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What was asked for; None means automatic.
+
+    one_slot: the executor runs one trial at a time.  elastic: nodes may join later, so that what is not
+    there yet is waited for.
+    """
+
+    device: str = "auto"
+    parallel: int | None = None
+    gpus_per_trial: float | None = None
+    one_slot: bool = False
+    elastic: bool = False
+
+    def on(self, machine: Machine) -> Placement:
+        """Raises NoResources when it is not there."""
+        share = self.gpus_per_trial or 1.0
+        for_gpus = self.device == "cuda" or (self.device == "auto" and bool(self.gpus_per_trial))
+        if self.elastic and for_gpus and not _trials_on_gpus(machine.gpus, share):
+            return Placement("cuda", 1, 1, share, 0, self.parallel)
+        return place(
+            machine, self.device, self.parallel, self.gpus_per_trial, one_slot=self.one_slot
+        )
+
+    def again(self, now: Placement, machine: Machine) -> Placement:
+        """After nodes came or went: chosen once more where there was nothing yet, and where the first GPUs
+        came while trials were trained on CPUs."""
+        nothing_yet = not now.parallel and (machine.gpus if now.device == "cuda" else machine.cpus)
+        better = self.device == "auto" and now.device == "cpu" and machine.gpus
+        return self.on(machine) if nothing_yet or better else now
 
 
 def place(

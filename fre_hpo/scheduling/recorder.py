@@ -18,7 +18,8 @@ from fre_hpo.scheduling.state import Search
 from fre_hpo.study import fault
 from fre_hpo.study.ledger import Ledger
 from fre_hpo.study.records import TrialRecord, best_of, now
-from fre_hpo.trial import Checkpoint, Epoch, Report, Result, Started, Stopped, curve_row
+from fre_hpo.study.stamp import Stamp
+from fre_hpo.trial import Checkpoint, Epoch, Report, Result, Saved, Started, Stopped, curve_row
 
 
 class Recorder:
@@ -32,6 +33,7 @@ class Recorder:
         self._journal = journal
         self._publisher = publisher
         self._ended: list[int] = []
+        self._without_store: set[int] = set()
 
     def receive(self, search: Search, arrival: Arrival) -> Search:
         """The search after an arrival; raises what the ledger and the disk raise."""
@@ -43,8 +45,10 @@ class Recorder:
         match content:
             case Lost(reason):
                 return self._lost(search, number, attempt, reason)
-            case OutOfMemory(reason):
+            case OutOfMemory(reason, sharing=1):
                 return self._out_of_memory(search, number, attempt, reason)
+            case OutOfMemory():
+                return self._crowded(search, number, attempt, content)
             case Raised():
                 return self._raised(search, number, attempt, content)
             case _:
@@ -56,11 +60,14 @@ class Recorder:
                 self._started(number, attempt, report)
             case Epoch():
                 self._epoch(number, attempt, report)
-            case Checkpoint(epoch, data):
-                self._archive.save_checkpoint(number, data)
-                self._journal.log_trial("checkpoint", number, attempt, epoch=epoch)
-            case Stopped(epoch):
+            case Checkpoint():
+                self._checkpoint(number, attempt, report)
+            case Saved():
+                self._saved(number, attempt, report)
+            case Stopped(epoch) if search.halting:
                 return self.put_back(search, number, attempt, epoch)
+            case Stopped(epoch):
+                return self._moved(search, number, attempt, epoch)
             case Result():
                 outcome = self._archive.keep(number, report)
                 return self.tell(search, number, attempt, outcome)
@@ -101,6 +108,28 @@ class Recorder:
         self._journal.change(running=live.with_trial(trial).running, epoch_seconds=mean)
         fault.point("epoch")
 
+    def _checkpoint(self, number: int, attempt: int, report: Checkpoint) -> None:
+        """A state came here, because there is no store or its worker cannot reach it."""
+        stamp = Stamp(attempt, report.epoch)
+        self._archive.save_checkpoint(number, report.data, stamp)
+        why = {"via": "coordinator", "reason": report.reason} if report.reason else {}
+        self._journal.log_trial("checkpoint", number, attempt, epoch=report.epoch, **why)
+        if report.reason and number not in self._without_store:
+            self._without_store.add(number)
+            self._journal.say(
+                f"The worker of trial {number} cannot write to the checkpoint store ({report.reason}): "
+                "its checkpoints come through the coordinator."
+            )
+
+    def _saved(self, number: int, attempt: int, report: Saved) -> None:
+        stamp = Stamp(attempt, report.epoch)
+        if report.key != stamp.key(number):
+            self._journal.log_trial("report_dropped", number, attempt, report="Saved")
+            return
+        self._archive.accept_checkpoint(number, stamp)
+        self._journal.log_trial("checkpoint", number, attempt, epoch=report.epoch, via="store")
+        self._without_store.discard(number)
+
     def put_back(
         self, search: Search, number: int, attempt: int, epoch: int | None = None
     ) -> Search:
@@ -109,6 +138,14 @@ class Recorder:
         self._journal.log_trial("trial_stopped", number, attempt, epoch=epoch)
         self._journal.drop_trial(number)
         return search.put_back(number)
+
+    def _moved(self, search: Search, number: int, attempt: int, epoch: int | None) -> Search:
+        """A trial made room without the search's end."""
+        self._journal.log_trial("trial_moved", number, attempt, epoch=epoch)
+        when = "before it began" if epoch is None else f"after epoch {epoch}"
+        self._journal.say(f"Trial {number} made room {when}; it goes on as soon as it can.")
+        self._journal.drop_trial(number)
+        return search.moved(number)
 
     # --- a trial's end --------------------------------------------------------------------------
 
@@ -154,6 +191,18 @@ class Recorder:
         self._journal.say(f"Trial {number} lost its worker ({reason}); it goes on elsewhere.")
         self._journal.drop_trial(number)
         return search.lost(number)
+
+    def _crowded(self, search: Search, number: int, attempt: int, found: OutOfMemory) -> Search:
+        """A trial that shared its GPU goes on, with fewer beside it."""
+        facts = {"reason": found.reason, "sharing": found.sharing, "now": found.now}
+        self._journal.log_trial("out_of_memory", number, attempt, **facts)
+        share = "each trial has a GPU to itself" if found.now == 1 else f"{found.now} share one"
+        self._journal.say(
+            f"Trial {number} ran out of memory where {found.sharing} trials share a GPU "
+            f"({found.reason}): from now on {share}."
+        )
+        self._journal.drop_trial(number)
+        return search.moved(number)
 
     def _out_of_memory(self, search: Search, number: int, attempt: int, reason: str) -> Search:
         if not search.may_retry_alone(number):
@@ -218,6 +267,8 @@ class Recorder:
 
     def wrap_up(self) -> None:
         """What is left to do after trials ended: keep the best few networks, show the results."""
+        for sentence in self._archive.news():
+            self._journal.say(sentence)
         if not self._ended:
             return
         records = self._ledger.records()

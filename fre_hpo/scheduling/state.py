@@ -114,6 +114,12 @@ class Search:
     def _in_flight_suffice(self) -> bool:
         return self.complete + len(self.running) >= self.wanted
 
+    @property
+    def demand(self) -> int:
+        """How many trials there is a use for at once, those included that run."""
+        begins_more = not (self.paused or self.halting)
+        return max(self.wanted - self.complete, 0) if begins_more else len(self.running)
+
     def is_current(self, number: int, attempt: int) -> bool:
         """Whether this attempt may deliver; a superseded one's reports are dropped."""
         return self.running.get(number) == attempt
@@ -147,21 +153,16 @@ class Search:
 
     def lost(self, number: int) -> Search:
         """A worker is gone: its trial waits at the front for another."""
-        return replace(
-            self,
-            running=_without(self.running, number),
-            queued=(number, *self.queued),
-            losses=_with(self.losses, number, self.losses.get(number, 0) + 1),
-        )
+        losses = _with(self.losses, number, self.losses.get(number, 0) + 1)
+        return replace(self.moved(number), losses=losses)
+
+    def moved(self, number: int) -> Search:
+        """A trial made room with its checkpoint: it goes on as soon as there is a slot."""
+        return replace(self, running=_without(self.running, number), queued=(number, *self.queued))
 
     def out_of_memory(self, number: int) -> Search:
         """A trial goes on once more, while nothing else is trained."""
-        return replace(
-            self,
-            running=_without(self.running, number),
-            queued=(number, *self.queued),
-            alone=self.alone | {number},
-        )
+        return replace(self.moved(number), alone=self.alone | {number})
 
     def put_back(self, number: int) -> Search:
         """A trial was stopped on request; it goes on in a later run."""

@@ -35,6 +35,11 @@ REPORT_SECONDS = 1.0
 LONGEST_REASON = 2000
 
 
+def replaces_a_crashed_one() -> bool:
+    """Whether a supervisor has started this coordinator in the place of another."""
+    return bool(os.environ.get(RESTARTS_VARIABLE))
+
+
 def is_crash(error: BaseException | None) -> bool:
     """Whether an error that ended a search is one after which a supervisor starts it again."""
     expected = isinstance(error, FreHpoError) and not isinstance(error, ClusterLost)

@@ -17,9 +17,11 @@ DEFAULT_METHOD = "fre"
 class Request:
     """The flags of ``fre-hpo start``; None means not given, and then the stored study's value counts, or
     the recipe's.  overrides: ``--set`` and the flags that stand for a key (epochs, seed).  enqueue: known
-    points to try first.  storage_patience: seconds.  new_home: go on without the files that an earlier
-    start left in another home folder.  notify: URL or @FILE to which messages are sent; a secret.  part: of
-    what larger whole the study is to be one."""
+    points to try first.  token_file: of the cluster.  wait: seconds that its head has to appear.
+    storage_patience, cluster_patience: seconds that a search waits for what it has lost.  new_home: go on
+    without the files that an earlier start left in another home folder.  checkpoints: URL or folder to which
+    workers write checkpoints.  notify: URL or @FILE to which messages are sent; a secret.  part: of what
+    larger whole the study is to be one."""
 
     dataset: str
     method: str | None = None
@@ -33,10 +35,14 @@ class Request:
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     executor: Literal["ray", "inline"] = "ray"
     ray_address: str | None = None
+    token_file: Path | None = None
+    wait: float = 0.0
+    cluster_patience: float = 600.0
     gpus_per_trial: float | None = None
     retries: int = 3
     storage_patience: float = 600.0
     new_home: bool = False
+    checkpoints: str | None = None
     notify: str | None = field(default=None, repr=False)
     part: Part | None = None
 

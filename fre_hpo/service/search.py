@@ -9,17 +9,21 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 
+from fre_hpo.scheduling import cluster_token
 from fre_hpo.scheduling.cluster import connected
 from fre_hpo.scheduling.coordinator import Coordinator, Plan
 from fre_hpo.scheduling.executor import Executor
 from fre_hpo.scheduling.inline import InlineExecutor
 from fre_hpo.scheduling.observer import Observer
-from fre_hpo.scheduling.packing import Finding, Workload, remembered
-from fre_hpo.scheduling.placement import Machine, Placement, place, usable_cpus
+from fre_hpo.scheduling.packing import Finding
+from fre_hpo.scheduling.placement import Machine, Placement, Wanted, usable_cpus
 from fre_hpo.scheduling.state import Outcome
 from fre_hpo.service.check import Preparation
+from fre_hpo.service.gpu_share import share_of_a_gpu
+from fre_hpo.service.lifeline import replaces_a_crashed_one
 from fre_hpo.service.publishing import StudyPage
 from fre_hpo.service.request import Request
+from fre_hpo.service.sharing import sharing
 from fre_hpo.service.signals import stop_on_signals
 from fre_hpo.settings import Settings
 from fre_hpo.study.charter import Charter
@@ -45,21 +49,23 @@ def search(
     A new study is created only when there is somewhere to train and nothing can be refused any more.
     """
     with ExitStack() as stack:
-        machine = stack.enter_context(_machine(request))
-        packed = _packed(preparation, request, settings)
-        placement = _placement(request, machine, packed)
+        machine = stack.enter_context(_machine(request, settings, observer))
+        packed = share_of_a_gpu(preparation, request, settings, machine, observer.say)
+        wanted = _wanted(request, machine, packed)
+        placement = wanted.on(machine)
         ledger = _open_or_create(preparation, request, settings)
         folder = _folder(ledger, settings)
+        shared = stack.enter_context(sharing(preparation.store, ledger, folder, observer.say))
         for remark in preparation.dataset.remarks:
             folder.log("data_warning", text=remark)
         observer.say(_placement_sentence(request, placement, packed))
-        executor = _executor(request, preparation, placement)
+        executor = _executor(request, preparation, placement, wanted)
         stack.callback(executor.close)
         stop = StopFlag()
         plan = _plan(request, preparation, ledger, placement)
         page = StudyPage(ledger, folder, preparation.dataset)
         coordinator = Coordinator(
-            ledger, folder, executor, lock, placement, plan, stop, observer, page
+            ledger, folder, executor, lock, plan, stop, observer, page, shared=shared
         )
         with stop_on_signals(stop):
             outcome = coordinator.run()
@@ -67,37 +73,32 @@ def search(
 
 
 @contextmanager
-def _machine(request: Request) -> Iterator[Machine]:
+def _machine(request: Request, settings: Settings, observer: Observer) -> Iterator[Machine]:
     """What there is to train on; with the Ray executor, Ray is connected within this block."""
     gpus, mps = accelerators()
-    if request.executor == "ray":
-        with connected(request.ray_address) as machine:
-            local = request.ray_address is None
-            yield Machine(machine.cpus, machine.gpus, mps=mps and local)
-    else:
+    if request.executor == "inline":
         yield Machine(usable_cpus(), gpus, mps)
+        return
+    patience = request.cluster_patience if replaces_a_crashed_one() else request.wait
+    token = cluster_token.find(request.token_file, settings.home)
+    with connected(
+        request.ray_address, token=token, patience=patience, say=observer.say
+    ) as machine:
+        local = request.ray_address is None
+        yield Machine(machine.cpus, machine.gpus, mps=mps and local)
 
 
-def _packed(preparation: Preparation, request: Request, settings: Settings) -> Finding | None:
-    """What was measured for such trials on this machine's GPUs; a flag or a cluster goes before it."""
-    if request.gpus_per_trial or request.ray_address or request.executor == "inline":
-        return None
-    spec, images = preparation.spec, preparation.dataset.train.images
-    size = images.shape[-2:]
-    workload = Workload(spec.model.widths, size[0], size[1], spec.training.batch_size)
-    return remembered(settings.home, workload)
-
-
-def _placement(request: Request, machine: Machine, packed: Finding | None) -> Placement:
+def _wanted(request: Request, machine: Machine, packed: Finding | None) -> Wanted:
+    """On a cluster nodes may join later, so that a GPU is waited for."""
     share = request.gpus_per_trial
-    if packed and machine.gpus and request.device in ("auto", "cuda"):
+    if packed:
         share = 1 / packed.trials
-    return place(
-        machine,
+    return Wanted(
         request.device,
         request.parallel,
         share,
         one_slot=request.executor == "inline",
+        elastic=request.ray_address is not None,
     )
 
 
@@ -137,13 +138,15 @@ def _charter(preparation: Preparation, request: Request) -> Charter:
     )
 
 
-def _executor(request: Request, preparation: Preparation, placement: Placement) -> Executor:
+def _executor(
+    request: Request, preparation: Preparation, placement: Placement, wanted: Wanted
+) -> Executor:
     visible = TrainingData.of(preparation.dataset)
     if request.executor == "inline":
-        return InlineExecutor(visible)
+        return InlineExecutor(visible, placement)
     from fre_hpo.scheduling.ray_executor import RayExecutor  # Ray is loaded only where it is used
 
-    return RayExecutor(visible, placement)
+    return RayExecutor(visible, placement, wanted, shared=request.ray_address is not None)
 
 
 def _plan(request: Request, preparation: Preparation, ledger: Ledger, placement: Placement) -> Plan:

@@ -14,6 +14,7 @@ from fre_hpo.scheduling.live import Live
 from fre_hpo.scheduling.observer import Observer
 from fre_hpo.scheduling.state import Outcome
 from fre_hpo.service.check import Preparation, Progress, check, held, live_of
+from fre_hpo.service.fetching import bring
 from fre_hpo.service.request import Request
 from fre_hpo.service.start import Ended, run, settle
 from fre_hpo.service.webhook import Receiver
@@ -100,6 +101,7 @@ class Sequence:
         hours = self._hours_left(name)
         if progress.complete >= progress.wanted:
             settle(self._settings, name, progress.complete)
+            bring(preparation.store, self._settings, name)
             return Ended(name, Outcome.COMPLETE, progress.complete, progress.wanted)
         if hours is not None and hours <= 0:
             return Ended(name, Outcome.OUT_OF_TIME, progress.complete, progress.wanted)

@@ -5,13 +5,13 @@ The study is locked before anything heavy is loaded: whoever comes second learns
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 from fre_hpo.scheduling.observer import Observer, Together
 from fre_hpo.scheduling.state import Outcome
 from fre_hpo.service.check import Preparation, check, held, live_of
-from fre_hpo.service.lifeline import RESTARTS_VARIABLE
+from fre_hpo.service.fetching import bring
+from fre_hpo.service.lifeline import replaces_a_crashed_one
 from fre_hpo.service.notifier import Notifier
 from fre_hpo.service.request import Request
 from fre_hpo.settings import Settings
@@ -53,6 +53,7 @@ def run(
     if preparation.nothing_to_do:
         complete = preparation.progress.complete
         settle(settings, name, complete)
+        bring(preparation.store, settings, name)
         observer.say(f"All {complete} trials are complete already; a larger --trials adds more.")
         return Ended(name, Outcome.COMPLETE, complete, wanted)
     if preparation.inherited:
@@ -81,16 +82,12 @@ def settle(settings: Settings, name: str, complete: int) -> None:
 
 def _take_up(ledger: Ledger) -> None:
     """Say who coordinates a study from now on; a start means that it goes on."""
-    if not _replaces_a_crashed_one():
+    if not replaces_a_crashed_one():
         ledger.give(Order.by("start", Wish.RUN))
     last = live_of(ledger)
     if last is not None:
         state = "paused" if ledger.order.wish is Wish.PAUSE else "running"
         ledger.set_live(last.taken_over(state).to_plain())
-
-
-def _replaces_a_crashed_one() -> bool:
-    return bool(os.environ.get(RESTARTS_VARIABLE))
 
 
 def _inheritance_sentence(preparation: Preparation) -> str:

@@ -68,16 +68,21 @@ class Cluster:
 
     def __init__(self, folder: Path, cpus: int) -> None:
         self._folder = folder
+        self._cpus = cpus
         self._nodes: list[Node] = []
-        port = free_port()
-        self.address = f"127.0.0.1:{port}"
+        self._port = free_port()
+        self.address = f"127.0.0.1:{self._port}"
+        self.start_head()
+
+    def start_head(self) -> None:
+        """The first, or another one in the place of a head that is closed."""
         self.head = self._begin(
             "--head",
-            f"--port={port}",
+            f"--port={self._port}",
             "--node-ip-address=127.0.0.1",
-            f"--temp-dir={folder}",
+            f"--temp-dir={self._folder}",
             "--include-dashboard=false",
-            cpus=cpus,
+            cpus=self._cpus,
         )
         self.head.wait()
 

@@ -76,7 +76,8 @@ def test_a_new_node_trains_and_the_trials_of_a_dead_one_go_on_elsewhere(home: Pa
 
 def lose_head(home: Path, *parts: str) -> None:
     """Kill parts of a head in the middle of a search: it ends, and says that it can go on."""
-    with cluster() as ray, background(*flags(30, ray), home=home) as search:
+    at_once = ("--cluster-patience", "0")
+    with cluster() as ray, background(*flags(30, ray), *at_once, home=home) as search:
         wait_for_event(home, "epoch", trial=0)
         ray.head.kill(*parts)
         _, errors = search.communicate(timeout=END_SECONDS)
@@ -91,6 +92,19 @@ def test_a_search_that_lost_its_head_completes_on_another(home: Path) -> None:
         result = fre_hpo(*flags(30, ray), home=home)
     assert result.returncode == 0, result.stderr
     assert rows(home, "COMPLETE") == 2
+
+
+def test_a_search_waits_for_its_head_and_goes_on(home: Path) -> None:
+    with cluster() as ray, background(*flags(300, ray), home=home) as search:
+        wait_for_event(home, "checkpoint", trial=0)
+        ray.head.close()
+        ray.start_head()
+        _, errors = search.communicate(timeout=2 * END_SECONDS)
+    assert search.returncode == 0, errors
+    assert "is started again" in errors
+    assert rows(home, "COMPLETE") == 2
+    starts = [e for e in events(home) if e["event"] == "trial_started" and e["trial"] == 0]
+    assert starts[-1]["epoch"] > 0
 
 
 @pytest.mark.parametrize("parts", [["raylet"], ["gcs_server", "raylet"]])

@@ -388,6 +388,34 @@ def test_out_of_memory_alone_as_well_fails_with_that_reason(house: House) -> Non
     assert house.folder.trial(0).checkpoints() == []
 
 
+def test_trials_that_share_a_gpu_go_on_with_fewer_beside_them(house: House) -> None:
+    """The executor lowers the share; the trial goes on from its checkpoint, and not alone."""
+    found = [OutOfMemory("CUDA out of memory", 3, 2), OutOfMemory("CUDA out of memory", 2, 1)]
+
+    def too_many(job: Job) -> Iterator[Content]:
+        if job.number or job.attempt > 2:
+            yield from train(job)
+            return
+        started = begin(job)
+        yield started
+        yield from epochs_of(job, started.epoch + 1, started.epoch + 1)
+        yield found[job.attempt - 1]
+
+    executor = Scripted(too_many)
+    assert house.run(executor, wanted=4, slots=3, retries=0) is Outcome.COMPLETE
+    assert house.states() == ["COMPLETE"] * 4
+    assert executor.alone == []
+    assert executor.attempts_at(0) == [1, 2, 3]
+    again = [job.checkpoint for job in executor.jobs if job.number == 0]
+    assert again == [None, sealed(1), sealed(2)]
+    assert [(e["sharing"], e["now"]) for e in house.events("out_of_memory")] == [(3, 2), (2, 1)]
+    said = [s for s in house.listener.sentences if "ran out of memory" in s]
+    assert said[0].endswith(
+        "where 3 trials share a GPU (CUDA out of memory): from now on 2 share one."
+    )
+    assert said[1].endswith("from now on each trial has a GPU to itself.")
+
+
 # --- trials that somebody else ends --------------------------------------------------------------
 
 
@@ -517,3 +545,48 @@ def test_no_more_are_trained_at_once_than_the_plan_says(house: House) -> None:
     assert house.run(executor, wanted=5, slots=4, parallel=2) is Outcome.COMPLETE
     assert executor.most_at_once == 2
     assert house.ledger.live["slots"] == 2
+
+
+# --- workers that come and go --------------------------------------------------------------------
+
+
+def test_a_displaced_trial_goes_on_from_its_checkpoint_and_counts_no_loss(house: House) -> None:
+    executor = Scripted()
+
+    def leave_once(job: Job) -> Iterator[Content]:
+        executor.leaving -= {job.number}
+        for content in train(job):
+            yield content
+            if job.attempt == 1:
+                executor.leaving |= {job.number}
+
+    executor.script = leave_once
+    assert house.run(executor, wanted=3, retries=0) is Outcome.COMPLETE
+    moved = {e["trial"] for e in house.events("trial_moved")}
+    assert moved
+    assert not house.events("trial_lost")
+    for number in moved:
+        assert executor.attempts_at(number) == [1, 2]
+        assert house.curve(number) == list(range(1, EPOCHS + 1))
+    assert house.states() == ["COMPLETE"] * 3
+
+
+def test_the_executor_is_told_how_many_trials_there_is_a_use_for(house: House) -> None:
+    executor = Scripted(slots=2)
+    house.run(executor, wanted=3)
+    assert executor.demands[0] == 3
+    assert sorted(executor.demands, reverse=True) == executor.demands
+    house.restarted().run(capped := Scripted(slots=4), wanted=9, parallel=2)
+    assert max(capped.demands) == 2
+    assert capped.most_at_once == 2
+
+
+def test_what_changes_at_the_workers_is_said_and_logged(house: House) -> None:
+    executor = Scripted()
+    executor.sentences = ["Nodes joined: training 8 trials at a time on cuda."]
+    house.run(executor)
+    assert executor.sentences == []
+    assert "Nodes joined: training 8 trials at a time on cuda." in house.listener.sentences
+    assert [e["text"] for e in house.events("workers_changed")] == [
+        "Nodes joined: training 8 trials at a time on cuda."
+    ]

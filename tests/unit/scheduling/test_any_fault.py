@@ -18,7 +18,6 @@ from fre_hpo.errors import DiskFull, LockLost, StorageUnreachable
 from fre_hpo.scheduling.coordinator import Coordinator, Plan
 from fre_hpo.scheduling.executor import Arrival, Lost, OutOfMemory, Raised
 from fre_hpo.scheduling.observer import Silent
-from fre_hpo.scheduling.placement import Placement
 from fre_hpo.scheduling.state import Outcome
 from fre_hpo.study.folder import StudyFolder
 from fre_hpo.study.order import Order, Wish
@@ -177,7 +176,6 @@ class World(Scripted):
             FaultyFolder(self.folder, self.faults, self._only_the_holder),  # type: ignore[arg-type]
             self,
             Faulty(lock, self.faults),  # type: ignore[arg-type]
-            Placement("cpu", 1, 1, 0, 2),
             Plan(self.wanted, None, 2, PATIENCE),
             self.stop_flag,
             Silent(),

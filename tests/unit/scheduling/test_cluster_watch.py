@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from fre_hpo import __version__
 from fre_hpo.scheduling import cluster_watch
 from fre_hpo.scheduling.cluster_watch import SILENCE_SECONDS, ClusterWatch
+from fre_hpo.scheduling.gcs import VERSION_LABEL
 from fre_hpo.scheduling.placement import Node
 from postgres import free_port
 
@@ -24,6 +26,7 @@ class ImaginedRay:
 
     def __init__(self) -> None:
         self.entries: dict[str, dict[str, Any]] = {}
+        self.draining: set[str] = set()
         self.answers = threading.Event()
         self.answers.set()
 
@@ -32,6 +35,7 @@ class ImaginedRay:
             "NodeID": name,
             "Alive": True,
             "NodeManagerAddress": "127.0.0.1",
+            "NodeManagerHostname": f"host-of-{name}",
             "NodeManagerPort": port,
             "Resources": resources,
         }
@@ -60,20 +64,22 @@ def raylet() -> Iterator[socket.socket]:
 
 
 @pytest.fixture
-def ray(monkeypatch: pytest.MonkeyPatch, raylet: socket.socket) -> Iterator[ImaginedRay]:
+def ray(monkeypatch: pytest.MonkeyPatch, raylet: socket.socket) -> ImaginedRay:
     imagined = ImaginedRay()
     imagined.add("own", raylet.getsockname()[1], CPU=2.0)
     monkeypatch.setattr(cluster_watch, "ray", imagined)
     monkeypatch.setattr(cluster_watch, "LOOK_SECONDS", 0.01)
-    yield imagined
-    imagined.answers.set()
+    monkeypatch.setattr(cluster_watch, "draining_nodes", lambda: imagined.draining)
+    return imagined
 
 
 @pytest.fixture
 def watch(ray: ImaginedRay) -> Iterator[ClusterWatch]:
     watching = ClusterWatch()
     yield watching
+    ray.answers.set()
     watching.close()
+    watching._thread.join()
 
 
 @pytest.fixture
@@ -119,6 +125,31 @@ def test_a_node_behind_a_firewall_is_left_to_ray(ray: ImaginedRay, watch: Cluste
     looks = watch._looks
     soon(lambda: watch._looks > looks + 5)
     assert watch.view.gone == frozenset()
+
+
+def test_a_node_that_is_drained_gets_nothing_more(ray: ImaginedRay, watch: ClusterWatch) -> None:
+    ray.draining = {"own", "of an earlier time"}
+    soon(lambda: watch.view.leaving == {"own"})
+    assert watch.view.nodes == ()
+    assert watch.lost() is None
+
+
+def test_a_node_with_another_version_gets_nothing(ray: ImaginedRay, watch: ClusterWatch) -> None:
+    ray.entries["own"]["Labels"] = {VERSION_LABEL: __version__}
+    ray.add("new", free_port(), CPU=8.0)
+    ray.entries["new"]["Labels"] = {VERSION_LABEL: "0.0.1"}
+    soon(lambda: watch.view.strangers == {"host-of-new": "0.0.1"})
+    assert [node.id for node in watch.view.nodes] == ["own"]
+
+
+def test_a_fresh_look_is_there_at_once(ray: ImaginedRay, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster_watch, "LOOK_SECONDS", 60)
+    watch = ClusterWatch()
+    ray.entries["own"]["Alive"] = False
+    watch.refresh()
+    assert watch.view.gone == {"own"}
+    watch.close()
+    watch._thread.join()
 
 
 def test_without_its_own_raylet_the_cluster_is_lost(

@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fre_hpo.errors import EXIT_USAGE, NoResources
-from fre_hpo.scheduling.placement import MOST_AT_ONCE, Machine, Node, Placement, place, usable_cpus
+from fre_hpo.scheduling.placement import (
+    MOST_AT_ONCE,
+    Machine,
+    Node,
+    Placement,
+    Wanted,
+    place,
+    usable_cpus,
+)
 
 LAPTOP = Machine(cpus=8, gpus=0)
 MAC = Machine(cpus=8, gpus=0, mps=True)
@@ -127,6 +135,26 @@ def test_gpus_that_are_not_there_are_refused() -> None:
         placed(SERVER, "cpu", share=1)
 
 
+@pytest.mark.parametrize(
+    ("share", "sharing", "fewer"),
+    [(None, 1, 1), (2, 1, 1), (0.5, 2, 1), (1 / 3, 3, 2), (0.2, 5, 4)],
+)
+def test_out_of_memory_backs_off_by_one(share: float | None, sharing: int, fewer: int) -> None:
+    placement = placed(SERVER, share=share)
+    backed_off = placement.backed_off()
+    assert (placement.sharing, backed_off.sharing) == (sharing, fewer)
+    assert (backed_off is placement) is (sharing == 1)
+    if sharing > 1:
+        there = node(32, 4)
+        assert backed_off.room(there) == backed_off.parallel == 4 * fewer
+        assert backed_off.backed_off().room(there) == 4 * max(fewer - 1, 1)
+
+
+def test_on_cpus_there_is_nothing_to_share() -> None:
+    placement = placed(LAPTOP)
+    assert placement.backed_off() is placement
+
+
 # --- nodes ---------------------------------------------------------------------------------------
 
 
@@ -212,3 +240,43 @@ def test_a_container_may_allow_fewer_cores(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert usable_cpus() == 1
+
+
+# --- a cluster that grows ------------------------------------------------------------------------
+
+
+def test_on_a_cluster_gpus_that_are_not_there_yet_are_waited_for() -> None:
+    for wanted in (Wanted("cuda", elastic=True), Wanted("auto", gpus_per_trial=0.5, elastic=True)):
+        now = wanted.on(LAPTOP)
+        assert (now.device, now.parallel) == ("cuda", 0)
+        assert str(now).startswith("nothing yet, for there is no GPU")
+        assert wanted.again(now, LAPTOP) is now
+        assert wanted.again(now, SERVER) == wanted.on(SERVER)
+    with pytest.raises(NoResources):
+        Wanted("cuda").on(LAPTOP)
+
+
+def test_more_gpus_for_a_trial_than_there_are_yet_are_waited_for() -> None:
+    wanted = Wanted("cuda", gpus_per_trial=8, elastic=True)
+    now = wanted.on(SERVER)
+    assert now.parallel == 0
+    assert wanted.again(now, Machine(64, 8)).parallel == 1
+
+
+def test_the_first_gpus_that_join_take_the_search_from_the_cpus() -> None:
+    wanted = Wanted(elastic=True)
+    now = wanted.on(LAPTOP)
+    assert now.device == "cpu"
+    assert wanted.again(now, Machine(40, 4)).device == "cuda"
+    assert Wanted("cpu", elastic=True).again(now, Machine(40, 4)) is now
+
+
+def test_a_search_on_gpus_stays_there_when_they_leave() -> None:
+    wanted = Wanted(elastic=True)
+    assert wanted.again(wanted.on(SERVER), LAPTOP).device == "cuda"
+
+
+def test_a_trial_has_no_more_threads_than_its_node_gives_it() -> None:
+    placement = place(Machine(64, 0), "cpu", None, None, one_slot=False)
+    assert placement.threads_on(Node("big", 64, 0)) == 16
+    assert placement.threads_on(Node("small", 2, 0)) == 2
