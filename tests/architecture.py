@@ -31,6 +31,7 @@ STAIRCASE: tuple[frozenset[str], ...] = (
 
 HOMES: Mapping[str, frozenset[str]] = {
     "click": frozenset({"cli"}),
+    "fsspec": frozenset({"study"}),
     "matplotlib": frozenset({"results"}),
     "onnx": frozenset({"inference"}),
     "onnxruntime": frozenset({"inference"}),

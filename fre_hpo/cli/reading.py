@@ -183,8 +183,10 @@ def delete(settings: Settings, study: str, yes: bool) -> None:
         if not _confirmed(question):
             click.echo("Nothing was deleted.", err=True)
             return
-    read.delete(settings, study)
+    remark = read.delete(settings, study)
     click.echo(f"Deleted {study}.", err=True)
+    if remark:
+        click.echo(remark, err=True)
 
 
 def _confirmed(question: str) -> bool:

@@ -35,7 +35,7 @@ _KNOWN = re.compile(
 _SLOW = "The storage takes too long to answer; the page asks again."
 _STATUS = {StudyHeld: HTTPStatus.CONFLICT, StudyNotFound: HTTPStatus.NOT_FOUND}
 
-Delete = Callable[[str], None]
+Delete = Callable[[str], object]
 
 
 def study_page(number: int) -> str:

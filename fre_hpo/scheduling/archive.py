@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import PurePosixPath
 from typing import Any
 
+from fre_hpo.scheduling.shared import SharedCheckpoints, newest_here
 from fre_hpo.study.folder import StudyFolder
 from fre_hpo.study.records import TrialRecord
-from fre_hpo.training.checkpoint import is_intact
+from fre_hpo.study.stamp import Stamp
+from fre_hpo.study.store import StoreAddress
 from fre_hpo.training.trace import COLUMNS as TRACE_COLUMNS
 from fre_hpo.trial import Result, curve_header, curve_row, trace_row
 
 NETWORKS_KEPT = 5
 """Of a search so many trained networks stay; 50 would otherwise leave gigabytes (design 3.3).  Where
 nothing is searched, the seeds are compared with all their networks."""
+
+UNFINISHED = ("RUNNING", "WAITING")
 
 
 @dataclass(frozen=True)
@@ -34,33 +40,73 @@ class TrialOutcome:
 
 
 class Archive:
-    """The files of a study's trials."""
+    """The files of a study's trials.  shared: of a search whose workers write checkpoints to a store."""
 
     def __init__(
-        self, folder: StudyFolder, classes: Sequence[str], networks_kept: int | None = NETWORKS_KEPT
+        self,
+        folder: StudyFolder,
+        classes: Sequence[str],
+        networks_kept: int | None = NETWORKS_KEPT,
+        shared: SharedCheckpoints | None = None,
     ) -> None:
         self._folder = folder
         self._classes = classes
         self._networks_kept = networks_kept
+        self._shared = shared
         self._header = curve_header(classes)
 
-    def checkpoint(self, number: int, say: Callable[[str], None]) -> bytes | None:
-        """The newest checkpoint that is intact; a damaged one is set aside, and that is said."""
-        trial = self._folder.trial(number)
-        for path in trial.checkpoints():
-            data = path.read_bytes()
-            if is_intact(data):
-                return data
-            kept = trial.set_aside(path)
-            self._folder.log("checkpoint_damaged", trial=number, file=kept.name)
-            say(f"A checkpoint of trial {number} is damaged and was set aside as {kept}.")
-        return None
+    # --- checkpoints ----------------------------------------------------------------------------
 
-    def save_checkpoint(self, number: int, data: bytes) -> None:
-        self._folder.trial(number).save_checkpoint(data)
+    @property
+    def store(self) -> StoreAddress | None:
+        """Where workers write checkpoints."""
+        return self._shared.address if self._shared else None
+
+    def checkpoint(
+        self, number: int, say: Callable[[str], None], *, first: bool = False
+    ) -> bytes | None:
+        """The newest checkpoint that is intact; a damaged one is set aside, and that is said.
+
+        first: of a trial's first attempt, which needs no store.  Raises StoreUnreachable; then
+        ``look_again``, and call it once more.
+        """
+        damaged = partial(self._note_damaged, say)
+        if self._shared is None:
+            return newest_here(self._folder, number, damaged)
+        if first:
+            self._shared.begin(number)
+            return None
+        return self._shared.newest(number, damaged)
+
+    def _note_damaged(self, say: Callable[[str], None], number: int, kept: str) -> None:
+        self._folder.log("checkpoint_damaged", trial=number, file=PurePosixPath(kept).name)
+        say(f"A checkpoint of trial {number} is damaged and was set aside as {kept}.")
+
+    def look_again(self) -> None:
+        """Read the checkpoint that could not be read; raises StoreUnreachable."""
+        if self._shared:
+            self._shared.look_again()
+
+    def save_checkpoint(self, number: int, data: bytes, stamp: Stamp | None = None) -> None:
+        """stamp: where workers write to a store, but for this one."""
+        if self._shared is None or stamp is None:
+            self._folder.trial(number).save_checkpoint(data)
+        else:
+            self._shared.save(number, stamp, data)
+
+    def accept_checkpoint(self, number: int, stamp: Stamp) -> None:
+        """A worker wrote a checkpoint to the store."""
+        if self._shared:
+            self._shared.accept(number, stamp)
+
+    def news(self) -> Iterable[str]:
+        """What there is to say of the store."""
+        return self._shared.news() if self._shared else ()
 
     def drop_checkpoints(self, number: int) -> None:
         self._folder.trial(number).drop_checkpoints()
+
+    # --- curves and results ---------------------------------------------------------------------
 
     def cut_curve(self, number: int, epoch: int) -> None:
         """Keep a curve up to an epoch."""
@@ -103,3 +149,6 @@ class Archive:
             trial.drop_checkpoints()
             if self._networks_kept is not None and rank >= self._networks_kept:
                 trial.drop_network()
+        if self._shared:
+            ended = (r.number for r in records if r.state not in UNFINISHED)
+            self._shared.settle(ended, (r.number for r in ranked[: self._networks_kept]))

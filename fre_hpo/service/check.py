@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from fre_hpo import data
 from fre_hpo.data import DataOptions, Dataset
@@ -17,6 +17,7 @@ from fre_hpo.errors import (
     FreHpoError,
     OtherHome,
     OtherStorage,
+    StoreUnreachable,
     StudyHeld,
     UsageError,
     UsageProblems,
@@ -26,6 +27,7 @@ from fre_hpo.errors import (
 from fre_hpo.scheduling.live import Live
 from fre_hpo.service.datasets import folder_of
 from fre_hpo.service.request import DEFAULT_METHOD, Request
+from fre_hpo.service.stores import Store, find_store
 from fre_hpo.service.webhook import Receiver
 from fre_hpo.settings import Settings
 from fre_hpo.study import recipe
@@ -38,6 +40,8 @@ from fre_hpo.study.recipe import Recipe, Resolved
 from fre_hpo.study.space import Fixed
 from fre_hpo.study.spec import Spec
 
+T = TypeVar("T")
+
 Load = Callable[[str, Path | None, DataOptions], Dataset]
 """Reads a data set, as ``data.load`` does."""
 
@@ -49,7 +53,7 @@ class Preparation:
     """A start that can go ahead.  resolved: spec and number of trials; overrides: all that led to it,
     those of the stored study included; points: the enqueued ones, checked; inherited: the overrides of
     earlier starts that this one did not repeat; exists: whether the study is in the storage; receiver:
-    to whom messages are sent."""
+    to whom messages are sent; store: where workers write checkpoints."""
 
     name: str
     recipe: Recipe
@@ -62,6 +66,7 @@ class Preparation:
     inherited: dict[str, Any]
     exists: bool
     receiver: Receiver | None = None
+    store: Store | None = None
 
     @property
     def spec(self) -> Spec:
@@ -83,40 +88,61 @@ class Progress:
 @dataclass(frozen=True)
 class Stored:
     """What a study that exists already says: wanted is the total that was asked for last; home the
-    folder, with its host, that it was run with; begun whether it has trials."""
+    folder, with its host, that it was run with; begun whether it has trials; store where its files are
+    besides; fetchable whether they were found there."""
 
     charter: Charter
     complete: int
     wanted: int
     home: str | None
     begun: bool
+    store: str | None = None
+    fetchable: bool = False
 
 
 def check(request: Request, settings: Settings, load: Load | None = None) -> Preparation:
     """All checks of a start, as ``--dry-run`` does them; creates nothing.  load: instead of ``data.load``.
 
-    Raises every error that recipes, data sets and storages raise; StudyHeld when a coordinator runs the
-    study, DifferentStudy and NotTheStudysData when it was started otherwise.
+    Raises every error that recipes, data sets, storages and stores raise; StudyHeld when a coordinator
+    runs the study, DifferentStudy and NotTheStudysData when it was started otherwise.
     """
     found = recipe.find(request.dataset)
     name = study_name(request, found)
     stored = _stored(settings, name)
+    wrong: list[FreHpoError] = []
+    receiver = _unless_wrong(wrong, lambda: Receiver.named(request.notify))
+    store = _unless_wrong(wrong, lambda: _store(request, name, stored))
+    if stored:
+        stored = replace(stored, fetchable=bool(wrong) or (store is not None and store.holds))
+    if wrong:
+        raise _with_others(wrong, request, found, name, stored, settings, load)
+    preparation = prepare(request, found, name, stored, settings, load)
+    return replace(preparation, receiver=receiver, store=store)
+
+
+def _unless_wrong(wrong: list[FreHpoError], find: Callable[[], T]) -> T | None:
+    """What is found; what is wrong with it is noted, so that the rest is looked at as well."""
     try:
-        receiver = Receiver.named(request.notify)
-    except UsageError as wrong:
-        raise _with_others(wrong, request, found, name, stored, settings, load) from None
-    return replace(prepare(request, found, name, stored, settings, load), receiver=receiver)
+        return find()
+    except (UsageError, StoreUnreachable) as error:
+        wrong.append(error)
+        return None
 
 
-def _with_others(wrong: UsageError, *start: Any) -> FreHpoError:
-    """A wrong receiver, together with what else was mistyped."""
+def _store(request: Request, name: str, stored: Stored | None) -> Store | None:
+    recorded, study_id = (stored.store, stored.charter.id) if stored else (None, None)
+    return find_store(request.checkpoints, recorded, name, study_id, new_home=request.new_home)
+
+
+def _with_others(wrong: Sequence[FreHpoError], *start: Any) -> FreHpoError:
+    """A wrong receiver or store, together with what else was mistyped."""
     try:
         prepare(*start)
     except UsageProblems as problems:
-        return UsageProblems([str(wrong), *problems.problems])
+        return UsageProblems([*map(str, wrong), *problems.problems])
     except UsageError as other:
-        return together([wrong, other])
-    return wrong
+        return together([*wrong, other])
+    return together(wrong)
 
 
 def live_of(ledger: Ledger) -> Live | None:
@@ -153,7 +179,7 @@ def _stored(settings: Settings, name: str) -> Stored | None:
     records = ledger.records()
     complete = sum(record.counts for record in records)
     begun = any(record.begun for record in records)
-    return Stored(ledger.charter, complete, ledger.wanted, ledger.home, begun)
+    return Stored(ledger.charter, complete, ledger.wanted, ledger.home, begun, ledger.store)
 
 
 def _refuse_strange_folder(
@@ -163,7 +189,7 @@ def _refuse_strange_folder(
     folder = StudyFolder(settings.study_folder(name))
     identity = folder.identity
     if identity is None:
-        if stored and stored.begun and not request.new_home:
+        if stored and stored.begun and not stored.fetchable and not request.new_home:
             raise OtherHome(study=name, theirs=stored.home, ours=settings.home)
     elif stored is None or identity["id"] != stored.charter.id:
         raise OtherStorage(folder=folder.path, theirs=identity["storage"])

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fre_hpo.errors import FilesElsewhere
-from fre_hpo.service.read import open_ledger, own_folder
+from fre_hpo.service.read import open_ledger, own_folder, whereabouts
 from fre_hpo.settings import Settings
 from fre_hpo.study.folder import StudyFolder
 
@@ -23,7 +23,7 @@ def log_file(settings: Settings, study: str) -> Path:
     ledger = open_ledger(settings, study)
     folder = StudyFolder(settings.study_folder(study))
     if not own_folder(folder, ledger) or not folder.events.exists():
-        raise FilesElsewhere(study=study, home=ledger.home or "nowhere yet")
+        raise FilesElsewhere(study=study, home=whereabouts(ledger))
     return folder.events
 
 

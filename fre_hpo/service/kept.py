@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fre_hpo.errors import FilesElsewhere, NothingComplete, UnknownTrial
-from fre_hpo.service.read import open_ledger, own_folder
+from fre_hpo.service.read import open_ledger, own_folder, whereabouts
 from fre_hpo.settings import Settings
 from fre_hpo.study.folder import StudyFolder, TrialFolder
 from fre_hpo.study.ledger import Ledger
@@ -30,7 +30,7 @@ class KeptStudy:
             raise NothingComplete(study=study)
         folder = StudyFolder(settings.study_folder(study))
         if not own_folder(folder, ledger):
-            raise FilesElsewhere(study=study, home=ledger.home or "nowhere yet")
+            raise FilesElsewhere(study=study, home=whereabouts(ledger))
         return cls(ledger, records, folder)
 
     @property

@@ -9,6 +9,7 @@ from typing import Any
 from fre_hpo.errors import NothingComplete
 from fre_hpo.scheduling.live import Live
 from fre_hpo.service.check import held, live_of
+from fre_hpo.service.stores import clear_store
 from fre_hpo.settings import Settings
 from fre_hpo.study.connection import Connection
 from fre_hpo.study.creation import study_names
@@ -79,6 +80,14 @@ def own_folder(folder: StudyFolder, ledger: Ledger) -> bool:
     return identity is not None and identity["id"] == ledger.charter.id
 
 
+def whereabouts(ledger: Ledger) -> str:
+    """Where a study's files are, when they are not here."""
+    home = ledger.home or "nowhere yet"
+    if ledger.store is None:
+        return home
+    return f"{home}, and at {ledger.store} (`fre-hpo fetch {ledger.name}` brings them)"
+
+
 def _state(live: Live | None, *, alive: bool, done: bool) -> str:
     if alive and live is not None:
         return live.state
@@ -130,13 +139,15 @@ def best(settings: Settings, study: str) -> dict[str, Any]:
     }
 
 
-def delete(settings: Settings, study: str) -> None:
-    """Remove a study from the storage and its folder from the home; raises StudyHeld while it runs."""
+def delete(settings: Settings, study: str) -> str | None:
+    """Remove a study from the storage, its folder from the home, its files from its store; returns what
+    could not be removed.  Raises StudyHeld while it runs."""
     connection = Connection(settings.storage, create=False)
     ledger = Ledger.open(connection, study)
     with held(settings, study):
         folder = StudyFolder(settings.study_folder(study))
-        ours = own_folder(folder, ledger)
+        ours, root = own_folder(folder, ledger), ledger.store
         ledger.delete()
         if ours:
             folder.delete()
+    return clear_store(root, ledger.charter.id) if root else None

@@ -15,7 +15,7 @@ from fre_hpo.errors import (
     UnknownTrial,
 )
 from fre_hpo.inference.network import CARD
-from fre_hpo.service.read import open_ledger, own_folder
+from fre_hpo.service.read import open_ledger, own_folder, whereabouts
 from fre_hpo.settings import Settings
 from fre_hpo.study.folder import StudyFolder
 from fre_hpo.study.ledger import Ledger
@@ -53,7 +53,7 @@ def trained_of(settings: Settings, ledger: Ledger, number: int | None = None) ->
         raise NothingComplete(study=study)
     folder = StudyFolder(settings.study_folder(study))
     if not own_folder(folder, ledger):
-        raise FilesElsewhere(study=study, home=ledger.home or "nowhere yet")
+        raise FilesElsewhere(study=study, home=whereabouts(ledger))
     here = [r for r in records if r.complete and folder.trial(r.number).best.exists()]
     chosen = best_of(here if number is None else [r for r in here if r.number == number])
     if chosen is None:

@@ -1,80 +1,39 @@
 """A study's folder: checkpoints, full curves, confusion matrices, trained networks, the event log.
 
-Whatever is replaced is written beside it, flushed to the disk and renamed, so that a reader or a
-crash never meets half a file.  A disk that is full raises DiskFull and leaves what was there; every
-write may then be called again.
+A reader or a crash never meets half a file, and a full disk leaves what was there (``whole``).
 """
 
 from __future__ import annotations
 
 import csv
-import errno
 import io
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from io import FileIO
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fre_hpo.errors import DiskFull
 from fre_hpo.study.records import now
+from fre_hpo.study.stamp import Stamp
+from fre_hpo.study.whole import append_whole, beside
+from fre_hpo.study.whole import room_for as room_for
+from fre_hpo.study.whole import write_atomically as write_atomically
 
 _LONGEST_ROW = 4096
-
-
-@contextmanager
-def room_for(path: Path) -> Iterator[None]:
-    """Raise DiskFull, which names the file, for the system's errors that mean it."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFull(path=path) from error
-        raise
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a file as a whole."""
-    with room_for(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _beside(path, content) as partial:
-            partial.replace(path)
-
-
-@contextmanager
-def _beside(path: Path, content: bytes) -> Iterator[Path]:
-    """The content on the disk, under a name from which it only has to be renamed."""
-    partial = path.with_name(path.name + ".part")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        yield partial
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-
-
-def append_whole(path: Path, line: bytes) -> None:
-    """Append a line, all of it or nothing; what a crash cut short before stays a line of its own."""
-    with room_for(path), path.open("ab+", buffering=0) as file:
-        size = file.seek(0, os.SEEK_END)
-        torn = size > 0 and not _ends_with_newline(file)
-        whole = b"\n" + line if torn else line
-        try:
-            written = file.write(whole)
-            if written != len(whole):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        except OSError:
-            file.truncate(size)
-            raise
+RESULTS = (
+    "curve.csv",
+    "trace.csv",
+    "confusion.json",
+    "predictions.npz",
+    "picture.png",
+    "best.pt",
+    "outcome.json",
+)
+"""What is left of a trial that is trained to its end; the last one says that it is."""
 
 
 class TrialFolder:
@@ -98,7 +57,7 @@ class TrialFolder:
         """Keep the newest checkpoint and the one before it."""
         with room_for(self.checkpoint):
             self.path.mkdir(parents=True, exist_ok=True)
-            with _beside(self.checkpoint, data) as partial:
+            with beside(self.checkpoint, data) as partial:
                 if self.checkpoint.exists():
                     self.checkpoint.replace(self.previous_checkpoint)
                 partial.replace(self.checkpoint)
@@ -111,9 +70,20 @@ class TrialFolder:
         """Rename a damaged checkpoint, so that it never takes the place of a good one."""
         return checkpoint.replace(checkpoint.with_name("checkpoint.damaged.pt"))
 
-    def drop_checkpoints(self) -> None:
+    def drop_checkpoints(self, *, but: Collection[Stamp] = ()) -> None:
         self.checkpoint.unlink(missing_ok=True)
         self.previous_checkpoint.unlink(missing_ok=True)
+        for stamp in self.stamps() - set(but):
+            (self.path / stamp.name).unlink(missing_ok=True)
+
+    # Where workers write to a store: what reached the coordinator because the store did not answer.
+
+    def save_stamped(self, stamp: Stamp, data: bytes) -> None:
+        write_atomically(self.path / stamp.name, data)
+
+    def stamps(self) -> set[Stamp]:
+        names = (path.name for path in self.path.glob("checkpoint-*.pt"))
+        return {stamp for stamp in map(Stamp.of, names) if stamp}
 
     def cut_curve(self, header: Sequence[str], epoch: int) -> None:
         """Keep the curve up to an epoch: what comes after is trained again."""
@@ -178,6 +148,10 @@ class TrialFolder:
     def drop_network(self) -> None:
         self.best.unlink(missing_ok=True)
 
+    def results(self) -> list[Path]:
+        """The files of a trial that has ended, those that there are."""
+        return [path for path in (self.path / name for name in RESULTS) if path.exists()]
+
     def save_outcome(self, outcome: dict[str, Any]) -> None:
         write_atomically(self._outcome, json.dumps(outcome).encode())
 
@@ -200,11 +174,6 @@ def _read_csv(path: Path) -> list[dict[str, str]]:
         return []
     text = path.read_text(encoding="utf-8")
     return list(csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1])))
-
-
-def _ends_with_newline(file: BinaryIO | FileIO) -> bool:
-    file.seek(-1, os.SEEK_END)
-    return file.read(1) == b"\n"
 
 
 class StudyFolder:
@@ -235,6 +204,15 @@ class StudyFolder:
                 if f'"event": "{event}"' in line and line.endswith("}\n"):
                     found.add(int(json.loads(line)["trial"]))
         return found
+
+    def add_events(self, log: bytes) -> None:
+        """Add the lines of a log that was kept elsewhere; each begins with its time, and stands there."""
+        ours = self.events.read_bytes().splitlines() if self.events.exists() else []
+        known = set(ours)
+        theirs = [line for line in log.splitlines() if line not in known]
+        if theirs:
+            lines = sorted([*ours, *theirs], key=lambda line: line.partition(b",")[0])
+            write_atomically(self.events, b"".join(line + b"\n" for line in lines))
 
     def identify(self, study_id: str, storage: str) -> None:
         """Record which study the folder belongs to; ``storage`` without its password."""

@@ -14,6 +14,7 @@ import pytest
 
 from fre_hpo.errors import DiskFull
 from fre_hpo.study.folder import StudyFolder, TrialFolder, write_atomically
+from fre_hpo.study.stamp import Stamp
 
 HEADER = ["epoch", "loss", "miou"]
 
@@ -118,6 +119,25 @@ def test_the_result_is_readable_without_us(trial: TrialFolder) -> None:
     }
 
 
+def test_checkpoints_with_a_stamp_go_with_the_others(trial: TrialFolder) -> None:
+    trial.save_checkpoint(b"of a time without a store")
+    for stamp in (Stamp(1, 8), Stamp(2, 3), Stamp(2, 4)):
+        trial.save_stamped(stamp, stamp.name.encode())
+    assert trial.stamps() == {Stamp(1, 8), Stamp(2, 3), Stamp(2, 4)}
+    trial.drop_checkpoints(but={Stamp(2, 3), Stamp(2, 4)})
+    assert names(trial) == ["checkpoint-2-3.pt", "checkpoint-2-4.pt"]
+    trial.drop_checkpoints()
+    assert names(trial) == []
+
+
+def test_the_results_are_listed_and_the_outcome_comes_last(trial: TrialFolder) -> None:
+    assert trial.results() == []
+    trial.save_outcome({"miou": 0.5})
+    trial.save_result(b"network", ["a.png"], [[[1, 2], [3, 4]]])
+    trial.save_checkpoint(b"1")
+    assert [path.name for path in trial.results()] == ["confusion.json", "best.pt", "outcome.json"]
+
+
 # --- curves --------------------------------------------------------------------------------------
 
 
@@ -194,6 +214,26 @@ def test_a_cut_line_of_the_event_log_stays_alone(tmp_path: Path) -> None:
     lines = folder.events.read_text(encoding="utf-8").splitlines()
     assert len(lines) == 3
     assert json.loads(lines[2])["trial"] == 3
+
+
+def log_line(second: int, event: str) -> str:
+    return f'{{"time": "2026-01-01T00:00:{second:02}.000+00:00", "event": "{event}"}}\n'
+
+
+def test_a_log_that_was_kept_elsewhere_is_merged_by_its_times(tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path)
+    common = log_line(1, "study_started") + log_line(2, "b") + log_line(2, "a")
+    folder.events.write_text(common + log_line(3, "ours") + log_line(9, "study_started"))
+    theirs = common + log_line(4, "theirs")
+    folder.add_events(theirs.encode())
+    folder.add_events(theirs.encode())
+    events = [json.loads(line)["event"] for line in folder.events.read_text().splitlines()]
+    assert events == ["study_started", "b", "a", "ours", "theirs", "study_started"]
+    empty = StudyFolder(tmp_path / "empty")
+    empty.add_events(b"")
+    assert not empty.events.exists()
+    empty.add_events(theirs.encode())
+    assert empty.events.read_text() == theirs
 
 
 # --- a full disk ---------------------------------------------------------------------------------
