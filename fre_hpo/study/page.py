@@ -7,6 +7,8 @@ reader may meet old and new ones together.  Our databases hold any text, so each
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from optuna.storages import BaseStorage
@@ -14,6 +16,9 @@ from optuna.storages import BaseStorage
 from fre_hpo.study.artifacts import SHOWN
 
 Attributes = dict[str, Any]
+
+_NOTE = re.compile(r"dashboard:(?:\d+:)?note_(?:ver|str:\d+)")
+_ARTIFACT_PATH = re.compile(r"/artifacts/(\d+)/(\d+)/")
 
 
 def save_figure(storage: BaseStorage, study_id: int, name: str, figure: str) -> None:
@@ -42,6 +47,26 @@ def note(attributes: Attributes, trial_id: int | None) -> str:
     return "".join(pieces[index] for index in sorted(pieces))
 
 
+def with_ids(
+    attributes: Attributes, study: tuple[int, int], trials: Mapping[int, int]
+) -> Attributes:
+    """A study's system attributes in another storage: notes stand under the ids of trials and show files by
+    addresses in which ids stand.  study: the id there and here; trials: id there -> id here."""
+
+    def address(found: re.Match[str]) -> str:
+        known = int(found[1]) == study[0] and int(found[2]) in trials
+        return artifact_folder(study[1], trials[int(found[2])]) if known else found[0]
+
+    moved = {key: value for key, value in attributes.items() if not _NOTE.fullmatch(key)}
+    for trial in (None, *trials):
+        old, new = _note_key(trial), _note_key(None if trial is None else trials[trial])
+        if body := note(attributes, trial):
+            moved[f"{new}_str:0"] = _ARTIFACT_PATH.sub(address, body)
+        if f"{old}_ver" in attributes:
+            moved[f"{new}_ver"] = attributes[f"{old}_ver"]
+    return moved
+
+
 def attach(storage: BaseStorage, trial_id: int, artifact: str, name: str) -> None:
     """Show a file of a trial's folder; the trial must not be told yet, unless the file is there."""
     key = f"artifacts:{artifact}"
@@ -53,7 +78,11 @@ def attach(storage: BaseStorage, trial_id: int, artifact: str, name: str) -> Non
 
 def artifact_path(study_id: int, trial_id: int, artifact: str) -> str:
     """Where the dashboard serves a trial's file."""
-    return f"/artifacts/{study_id}/{trial_id}/{artifact}"
+    return f"{artifact_folder(study_id, trial_id)}{artifact}"
+
+
+def artifact_folder(study_id: int, trial_id: int) -> str:
+    return f"/artifacts/{study_id}/{trial_id}/"
 
 
 def _note_key(trial_id: int | None) -> str:
