@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from fre_hpo.bench.report import Report, heading, plain, remarks, tables
-from fre_hpo.bench.request import ALL, PARTS, Request
+from fre_hpo.bench.request import ALL, NAMES, Request
 from fre_hpo.bench.shapes import SHAPES
 from fre_hpo.bench.suite import run
 from fre_hpo.errors import EXIT_DONE, EXIT_ERROR, FreHpoError
@@ -45,13 +45,13 @@ def _arguments() -> argparse.Namespace:
         prog="python -m fre_hpo.bench",
         description="Measure the engine against what a user would write instead.",
     )
-    parser.add_argument("part", nargs="?", choices=[*PARTS, ALL], default=ALL)
+    parser.add_argument("part", nargs="?", choices=NAMES, default=ALL)
     parser.add_argument("--tiny", action="store_true", help="check that all works, in minutes")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument("--shape", choices=SHAPES)
     parser.add_argument("--compile", action=argparse.BooleanOptionalAction)
     parser.add_argument("--seconds", type=float, help="how long each comparison is timed")
-    parser.add_argument("--storage", help="database URL for search-overhead")
+    parser.add_argument("--storage", help="database URL for search-overhead, ask, scaling")
     parser.add_argument("-f", "--format", choices=["table", "json"], default="table")
     parser.add_argument("-o", "--output", type=Path, help="write the report as JSON")
     return parser.parse_args()

@@ -16,6 +16,7 @@ import fre_hpo
 from fre_hpo import trial
 from fre_hpo.bench.measures import Figure, Part
 from fre_hpo.bench.setup import Setup
+from fre_hpo.bench.stamps import Stamps
 from fre_hpo.training.loop import EpochRow, Training
 from fre_hpo.trial import Job, TrainingData
 
@@ -28,16 +29,32 @@ WIDTHS = (64, 128, 256, 512)
 
 
 class SleepingTraining(Training):
-    """A training whose epochs learn nothing and take ``EPOCH_SECONDS``; its state is a real one."""
+    """A training whose epochs learn nothing and take ``epoch_seconds``; its state is a real one.
+
+    stamps: where it writes down when each epoch began and ended, None for nowhere.
+    """
+
+    epoch_seconds = EPOCH_SECONDS
+    stamps: Stamps | None = None
+
+    @classmethod
+    def of(cls, training: Training) -> SleepingTraining:
+        """The same training from where it is, asleep."""
+        asleep = cls.__new__(cls)
+        vars(asleep).update(vars(training))
+        return asleep
 
     def run(self) -> Iterator[EpochRow]:
         confusion = self.measure(self.validation)
         self._keep_if_best(1, confusion)
         while self.epoch < self.schedule.epochs:
-            time.sleep(EPOCH_SECONDS)
+            begun = time.time()
+            time.sleep(self.epoch_seconds)
             iou = (0.5,) * self.classes
-            row = EpochRow(self.epoch + 1, 1.0, 0.5, 0.5, None, iou, 1e-3, EPOCH_SECONDS)
+            row = EpochRow(self.epoch + 1, 1.0, 0.5, 0.5, None, iou, 1e-3, self.epoch_seconds)
             self.curve.append(row)
+            if self.stamps:
+                self.stamps.write(self.epoch, begun, time.time())
             yield row
 
 
@@ -118,15 +135,17 @@ def _settings(setup: Setup, epochs: int) -> dict[str, Any]:
 
 
 @contextmanager
-def sleeping_trainings() -> Iterator[None]:
+def sleeping_trainings(
+    epoch_seconds: float = EPOCH_SECONDS, stamps: Path | None = None
+) -> Iterator[None]:
     """Within this block trials sleep instead of training."""
     prepare = trial.prepare
 
     def prepare_sleeping(job: Job, data: TrainingData) -> Training:
-        t = prepare(job, data)
-        return SleepingTraining(
-            t.network, t.slots, t.train, t.validation, t.classes, t.schedule, t.seed, t.engine
-        )
+        asleep = SleepingTraining.of(prepare(job, data))
+        asleep.epoch_seconds = epoch_seconds
+        asleep.stamps = Stamps(stamps, str(job.number)) if stamps else None
+        return asleep
 
     trial.prepare = prepare_sleeping  # type: ignore[assignment]
     try:

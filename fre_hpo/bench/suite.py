@@ -14,7 +14,7 @@ import torch
 from fre_hpo.bench import machine
 from fre_hpo.bench.measures import Part
 from fre_hpo.bench.report import Report
-from fre_hpo.bench.request import ALL, PARTS, Request
+from fre_hpo.bench.request import ALL, GROUPS, OTHERS, PARTS, Request
 from fre_hpo.bench.setup import Setup, compiler_problem
 from fre_hpo.bench.shapes import SHAPES, Shape
 from fre_hpo.errors import UsageError, nearest
@@ -36,7 +36,7 @@ def run(request: Request, tell: Callable[[str], None]) -> Report:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="fre-hpo-bench-"))
         setup = _setup(request, device, Path(folder))
         parts = []
-        for name in PARTS if request.part == ALL else [request.part]:
+        for name in GROUPS.get(request.part, (request.part,)):
             tell(f"Measuring {name} ...")
             parts += _measure(name, setup, request)
             if device.type == "cuda":
@@ -79,7 +79,7 @@ def _shape(request: Request, kind: str) -> Shape:
 
 
 def _measure(name: str, setup: Setup, request: Request) -> list[Part]:
-    module = import_module(f"fre_hpo.bench.{PARTS[name]}")
+    module = import_module("fre_hpo.bench." + {**PARTS, **OTHERS}[name])
     parts = [module.measure(setup)]
     on_gpu = setup.device.type == "cuda" and not request.tiny
     if name == "epoch" and request.part == ALL and on_gpu and request.shape is None:

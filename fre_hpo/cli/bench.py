@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fre_hpo.bench.request import ALL, PARTS, Request
+from fre_hpo.bench.request import ALL, NAMES, Request
 from fre_hpo.cli.options import common
 from fre_hpo.errors import EXIT_DONE, EXIT_ERROR, CannotWrite
 from fre_hpo.settings import Settings
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     epilog="\b\nExample:  fre-hpo bench --tiny\n"
     "          fre-hpo bench step --shape cpu --compile -o step.json"
 )
-@click.argument("part", type=click.Choice([*PARTS, ALL]), default=ALL)
+@click.argument("part", type=click.Choice(NAMES), default=ALL)
 @click.option("--tiny", is_flag=True, help="Check in two minutes that all of it works.")
 @click.option(
     "--device",
@@ -77,9 +77,12 @@ def bench(
     """Measure how fast it trains here, against what one would write instead.
 
     All parts, or one: step, epoch, trial, search-overhead, pack, determinism.  Arms run by turns; a ratio
-    is the median of the rounds with its 95 % interval.  A PostgreSQL storage gets a study for
-    search-overhead, which is deleted again.  Exits 1 when a fast path is slower than 0.8 of its plain
-    twin.
+    is the median of the rounds with its 95 % interval.  A PostgreSQL storage gets studies for
+    search-overhead, ask and scaling, which are deleted again.  Exits 1 when a fast path is slower than
+    0.8 of its plain twin.
+
+    How a coordinator keeps workers busy: cluster, which is slots (with --seconds as the length of a trial),
+    ask and scaling; tune is the same search by Ray Tune, side by side.
     """
     from fre_hpo.bench.suite import run
     from fre_hpo.cli.tables import print_json

@@ -6,6 +6,7 @@ import functools
 import shutil
 import sqlite3
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -28,6 +29,7 @@ from fre_hpo.errors import (
     StorageUnreachable,
 )
 from fre_hpo.settings import masked
+from fre_hpo.study.lean import LeanReading
 
 SQLITE_BUSY_SECONDS = 60
 KEEPALIVES = {
@@ -142,12 +144,17 @@ class Connection:
         self.storage: optuna.storages.BaseStorage | None = None
         if self._database is not None:
             self.storage = optuna.storages.get_storage(self._database)
+            self._lean = LeanReading(self._database)
 
     @property
     def engine(self) -> Engine:
         """SQLAlchemy's engine under the storage, which must be there."""
         assert self._database is not None
         return self._database.engine
+
+    def without_running_curves(self) -> AbstractContextManager[None]:
+        """A block that reads trials without the points of those that run; there must be a storage."""
+        return self._lean.on()
 
     @reaching
     def _open(self, create: bool) -> optuna.storages.RDBStorage | None:

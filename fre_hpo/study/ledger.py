@@ -16,7 +16,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import optuna
 from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.trial import Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from fre_hpo.errors import EndedElsewhere, StudyGone, StudyNotFound
 from fre_hpo.study import fault, measurement, page, records
@@ -32,6 +32,7 @@ from fre_hpo.study.sampler import DRAW, SeededTPE, distributions
 from fre_hpo.study.spec import Spec
 
 HOME = "home"
+STORE = "checkpoints"
 ENQUEUED = "fixed_params"
 """Optuna's name of the system attribute of a trial that was enqueued."""
 TARGET = "target"
@@ -97,6 +98,7 @@ class Ledger:
         self._connection = connection
         self._generation: str | None = None
         self._identity: str | None = None
+        self._read = 0
         self._study = study
         self._storage: optuna.storages.BaseStorage = study._storage
         self._study_id = study._study_id
@@ -165,6 +167,16 @@ class Ledger:
         self._study.set_user_attr(HOME, home)
 
     @property
+    def store(self) -> str | None:
+        """Where the study's checkpoints and results are besides; None where that is nowhere."""
+        store: str | None = self._attribute(STORE)
+        return store
+
+    @of_study
+    def set_store(self, root: str) -> None:
+        self._study.set_user_attr(STORE, root)
+
+    @property
     def order(self) -> Order:
         """What somebody asks of the coordinator, from anywhere."""
         return Order.from_plain(self._attribute(ORDER))
@@ -214,7 +226,13 @@ class Ledger:
     @of_study
     def records(self) -> list[TrialRecord]:
         """Every row, by number."""
-        return [record(trial) for trial in self._study.get_trials(deepcopy=False)]
+        return [record(trial) for trial in self._trials()]
+
+    def _trials(self) -> list[FrozenTrial]:
+        with self._connection.without_running_curves():
+            trials = self._study.get_trials(deepcopy=False)
+        self._read = len(trials)
+        return trials
 
     @of_study
     def record(self, number: int) -> TrialRecord:
@@ -242,11 +260,20 @@ class Ledger:
         return self._storage.get_trial(self._id(number)).state.name
 
     @of_study
+    def states(self) -> dict[int, str]:
+        """Optuna's name of each trial's state, by number: one light query, where ``records`` reads all
+        that there is of the trials that run."""
+        query = f"SELECT number, state FROM trials WHERE study_id = {self._study_id:d}"
+        with self._connection.engine.connect() as connection:
+            return {row.number: row.state for row in connection.exec_driver_sql(query)}
+
+    @of_study
     def ask(self) -> Asked:
         """A new trial, or the next enqueued one, with all its parameters in the storage."""
-        trial = self._study.ask()
+        trial = self._new_trial()
         fault.point("row-made")
-        asked = self._with_parameters(trial)
+        with self._connection.without_running_curves():
+            asked = self._with_parameters(trial)
         fault.point("asked")
         return asked
 
@@ -254,9 +281,11 @@ class Ledger:
     def ask_again(self, number: int) -> Asked:
         """A trial that an earlier coordinator left running or waiting; a half-asked one is finished
         from its own draw, never with a value from another (design 3.5)."""
-        self._study.get_trials(deepcopy=False)  # Optuna's cache writes only to rows it has read
+        if number >= self._read:  # Optuna's cache writes only to rows it has read
+            self._trials()
         self._storage.set_trial_state_values(self._id(number), TrialState.RUNNING)
-        return self._with_parameters(Trial(self._study, self._id(number)))
+        with self._connection.without_running_curves():
+            return self._with_parameters(Trial(self._study, self._id(number)))
 
     @of_study
     def enqueue(self, parameters: Mapping[str, Number]) -> None:
@@ -269,6 +298,12 @@ class Ledger:
         trials = self._study.get_trials(deepcopy=False)
         found = (trial.system_attrs.get(ENQUEUED) for trial in trials)
         return [dict(point) for point in found if point]
+
+    def _new_trial(self) -> Trial:
+        """Optuna's own ask looks for enqueued trials among all, which it reads: only where there are."""
+        if TrialState.WAITING.name in self.states().values():
+            return self._study.ask()
+        return Trial(self._study, self._storage.create_new_trial(self._study_id))
 
     def _with_parameters(self, trial: Trial) -> Asked:
         if DRAW not in trial.user_attrs:

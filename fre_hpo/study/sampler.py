@@ -7,14 +7,15 @@ often: an interrupted search proposes what an unbroken one does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Container, Mapping
+from typing import Any, cast
 
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler, TPESampler
-from optuna.trial import FrozenTrial
+from optuna.search_space import IntersectionSearchSpace
+from optuna.trial import FrozenTrial, TrialState
 
 from fre_hpo.study.space import Fixed, Range
 from fre_hpo.study.spec import Spec
@@ -47,6 +48,7 @@ class SeededTPE(BaseSampler):
     def __init__(self, spec: Spec) -> None:
         self._spec = spec
         self._distributions = distributions(spec.parameters)
+        self._common = IntersectionSearchSpace(include_pruned=True)
 
     def infer_relative_search_space(
         self, study: optuna.Study, trial: FrozenTrial
@@ -69,19 +71,27 @@ class SeededTPE(BaseSampler):
     ) -> Any:
         """A parameter whose drawn value lies outside its range: the range was changed by hand."""
         return self._tpe(trial.number).sample_independent(
-            study, trial, param_name, param_distribution
+            _read_once(study), trial, param_name, param_distribution
         )
 
     def _draw(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
         tpe = self._tpe(trial.number)
-        joint = tpe.infer_relative_search_space(study, trial)
-        drawn = tpe.sample_relative(study, trial, joint)
+        study = _read_once(study)
+        drawn = tpe.sample_relative(study, trial, self._joint(study))
         for name, distribution in self._distributions.items():
             if distribution.single():
                 drawn[name] = distribution.to_external_repr(distribution.low)  # type: ignore[attr-defined]
             elif name not in drawn:
                 drawn[name] = tpe.sample_independent(study, trial, name, distribution)
         return {name: drawn[name] for name in self._distributions}
+
+    def _joint(self, study: optuna.Study) -> dict[str, BaseDistribution]:
+        """What TPE draws together, as its sampler would infer it; of the earlier trials only those are
+        looked at that are new since the last draw."""
+        if not self._spec.sampler.multivariate:
+            return {}
+        common = self._common.calculate(study)
+        return {name: space for name, space in common.items() if not space.single()}
 
     def _tpe(self, number: int) -> TPESampler:
         sampler = self._spec.sampler
@@ -92,3 +102,31 @@ class SeededTPE(BaseSampler):
             multivariate=sampler.multivariate,
             constant_liar=sampler.constant_liar,
         )
+
+
+def _read_once(study: optuna.Study) -> optuna.Study:
+    return cast(optuna.Study, _ReadOnce(study))
+
+
+class _ReadOnce:
+    """A study as a sampler sees it during one draw: its trials are read a single time.
+
+    Optuna reads them for every step of a draw, and with each of them all points of the curves of the
+    trials that run: the longest part of an ask.
+    """
+
+    def __init__(self, study: optuna.Study) -> None:
+        self._read = study
+        self._trials = study.get_trials(deepcopy=False)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._read, name)
+
+    def _get_trials(
+        self,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+        use_cache: bool = False,
+    ) -> list[FrozenTrial]:
+        """As ``optuna.Study`` has it; samplers change none of them, and copy none."""
+        return [trial for trial in self._trials if states is None or trial.state in states]

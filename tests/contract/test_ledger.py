@@ -13,6 +13,7 @@ from typing import Any
 
 import optuna
 import pytest
+from optuna.trial import FrozenTrial
 from sqlalchemy import event
 
 from fre_hpo.errors import (
@@ -57,6 +58,12 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 class Crash(Exception):
     """The coordinator dies."""
+
+
+def read_rows(ledger: Ledger) -> list[FrozenTrial]:
+    """The rows of a study as Optuna's cache has them, which reads those that run anew each time."""
+    storage: Any = ledger._storage
+    return list(storage._studies[ledger._study_id].trials.values())
 
 
 @contextmanager
@@ -339,6 +346,36 @@ class TestLedger:
         assert first.reason == "the training diverged"
         assert (second.state, second.epochs) == ("FAIL", None)
         assert not any(r.counts or r.complete for r in (first, second))
+
+    def test_states_are_those_of_the_records(self, url: str) -> None:
+        other, ledger = create(url, "other"), create(url, "s")
+        assert ledger.states() == {}
+        other.ask()
+        running, told, failed, waiting = (ledger.ask() for _ in range(4))
+        tell(ledger, told)
+        ledger.fail(failed.number, None, "it diverged")
+        ledger.put_back(waiting.number)
+        ledger.enqueue({"B": 5, "X": 20.0})
+        assert ledger.states() == {r.number: r.state for r in ledger.records()}
+        assert ledger.states()[running.number] == "RUNNING"
+        assert list(ledger.states().values()).count("WAITING") == 2
+
+    def test_curves_of_trials_that_run_are_read_only_when_they_are_asked_for(
+        self, url: str
+    ) -> None:
+        ledger = create(url, "s", make_spec(training=TrainingSpec(epochs=9)))
+        told, running = ledger.ask(), ledger.ask()
+        whole = dict.fromkeys(range(1, 10), 0.5)
+        for asked in (told, running):
+            ledger.report_missing(asked.number, whole)
+        ledger.records()
+        ledger.ask()
+        assert [len(t.intermediate_values) for t in read_rows(ledger)] == [0, 0, 0]
+        assert ledger.curves() == {0: whole, 1: whole, 2: {}}
+        tell(ledger, told)
+        ledger.records()
+        assert [len(t.intermediate_values) for t in read_rows(ledger)] == [9, 0, 0]
+        assert ledger.curves() == reopen(url, "s").curves() == {0: whole, 1: whole, 2: {}}
 
     def test_attempts_are_counted_and_the_first_one_began_the_trial(self, url: str) -> None:
         ledger = create(url, "s")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from statistics import mean
+from typing import Any
 
 import optuna
 import pytest
 from optuna.distributions import FloatDistribution, IntDistribution
-from optuna.trial import TrialState
+from optuna.samplers import TPESampler
+from optuna.trial import FrozenTrial, TrialState
 
 from fre_hpo.study.sampler import SeededTPE, distributions
 from fre_hpo.study.space import Fixed, Range
@@ -58,6 +60,52 @@ def test_the_seed_decides_whoever_asks(sampler: SamplerSpec) -> None:
     once = points(spec, 14)
     assert points(spec, 14, rebuild=True) == once
     assert points(make_spec(seed=8, sampler=sampler), 14) != once
+
+
+@pytest.mark.parametrize("changes", [{}, {"multivariate": False}, {"constant_liar": False}])
+def test_a_draw_is_optunas_own_and_reads_the_trials_once(
+    changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = make_spec(sampler=SamplerSpec(startup_trials=3, **changes))
+    sampler = SeededTPE(spec)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    reads = 0
+
+    def counted(*args: Any, **kwargs: Any) -> list[FrozenTrial]:
+        nonlocal reads
+        reads += 1
+        return all_trials(*args, **kwargs)
+
+    all_trials = study._storage.get_all_trials
+    running = [study.ask(distributions(spec.parameters)) for _ in range(2)]
+    for number in range(2, 12):
+        told = running.pop(0)
+        study.tell(told, objective(told.params))
+        trial = study.ask()
+        frozen = study._storage.get_trial(trial._trial_id)
+        expected = _drawn_by_optuna(sampler._tpe(number), study, frozen)
+        monkeypatch.setattr(study._storage, "get_all_trials", counted)
+        reads = 0
+        assert sampler.sample_relative(study, frozen, {}) == expected
+        assert reads == 1
+        monkeypatch.undo()
+        for name, distribution in distributions(spec.parameters).items():
+            trial._suggest(name, distribution)
+        running.append(trial)
+
+
+def _drawn_by_optuna(
+    tpe: TPESampler, study: optuna.Study, trial: FrozenTrial
+) -> dict[str, int | float]:
+    """Jointly what its sampler draws jointly, the rest one by one."""
+    space = SeededTPE(make_spec())._distributions
+    drawn = tpe.sample_relative(study, trial, tpe.infer_relative_search_space(study, trial))
+    return {
+        name: drawn[name]
+        if name in drawn
+        else tpe.sample_independent(study, trial, name, distribution)
+        for name, distribution in space.items()
+    }
 
 
 def test_start_up_draws_are_not_repeated() -> None:
