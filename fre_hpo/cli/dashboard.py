@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -47,16 +48,18 @@ from fre_hpo.settings import Settings
 def dashboard(settings: Settings, quiet: bool, verbose: bool, **asked: Any) -> None:
     """Show the studies in a browser, live.
 
-    Prints the address to open, with its token.  Viewers change nothing, unless you allow it.  Ctrl-C ends
-    it; no search depends on it.
+    Prints the address to open, with its token; into a log without one that is kept in a file or variable.
+    Viewers change nothing, unless you allow it.  Ctrl-C ends it; no search depends on it.
     """
     from fre_hpo.service.dashboard import Showing, show
 
     call = current_call()
-    if call.is_command and not call.lifeline:
+    beside = call.lifeline is not None
+    if call.is_command and not beside:
         hide_secrets(call, quiet=quiet)
+    logged = not beside and not sys.stdout.isatty()
     show(
-        Showing(awaited=call.lifeline is not None, **asked),
+        Showing(awaited=beside, logged=logged, **asked),
         settings,
         os.environ,
         announce=click.echo,

@@ -22,7 +22,8 @@ from fre_hpo.study.connection import Connection
 @dataclass(frozen=True)
 class Showing:
     """What is asked for.  study: whose page the address leads to; None: the list of all.  awaited: it may
-    be begun later.  port: None is the default one, or the next that is free; 0 is any."""
+    be begun later.  port: None is the default one, or the next that is free; 0 is any.  logged: the address
+    goes into a log, which does not get a token that is kept elsewhere."""
 
     study: str | None = None
     awaited: bool = False
@@ -31,6 +32,7 @@ class Showing:
     allow_hosts: tuple[str, ...] = ()
     allow_changes: bool = False
     token_file: Path | None = None
+    logged: bool = False
 
 
 def show(
@@ -43,7 +45,7 @@ def show(
 ) -> None:
     """Serve the pages until Ctrl-C or SIGTERM.
 
-    announce: gets the address with its token, once requests to it are answered.  warn: gets what
+    announce: gets the address, as a rule with its token, once requests to it are answered.  warn: gets what
     somebody should know.  say: gets a line for each request.  Raises UnusableToken, PortTaken,
     CannotListen and, unless it is awaited, StudyNotFound.
     """
@@ -60,9 +62,9 @@ def show(
     site = Site(known, Login(secret, port), studies, say, warn)
     if not hosts.is_loopback(showing.host):
         warn(exposure(showing))
-    address = (
-        f"http://{hosts.shown_name(showing.host)}:{port}{path}?{urlencode({PARAMETER: secret})}"
-    )
+    kept = showing.token_file is not None or bool(environ.get(token.VARIABLE))
+    query = "" if showing.logged and kept else f"?{urlencode({PARAMETER: secret})}"
+    address = f"http://{hosts.shown_name(showing.host)}:{port}{path}{query}"
     with listening:
         server.serve(site, listening, partial(announce, address), verbose=say is not None)
 
