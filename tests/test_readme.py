@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
-import click
 import pytest
 
-from fre_hpo.cli.main import cli
+from deploying import FLAG, verbs
 from fre_hpo.data import DATASETS
 from fre_hpo.methods import METHODS
 from fre_hpo.study import recipe
 from fre_hpo.study.keys import known_keys
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
@@ -41,18 +38,10 @@ def test_every_method_recipe_and_verb_is_named() -> None:
 
 
 def test_every_flag_it_mentions_exists() -> None:
-    known = {flag for verb in _verbs(cli) for parameter in verb.params for flag in parameter.opts}
+    known = {flag for _, verb in verbs() for parameter in verb.params for flag in parameter.opts}
     others = (".venv/bin/pytest", "tests/benchmarks/")
     ours = [line for line in README.splitlines() if not any(other in line for other in others)]
     assert set(FLAG.findall("\n".join(ours))) <= known
-
-
-def _verbs(group: click.Group) -> Iterator[click.Command]:
-    """Every verb, those of a group of verbs too."""
-    for verb in group.commands.values():
-        if isinstance(verb, click.Group):
-            yield from _verbs(verb)
-        yield verb
 
 
 def test_its_links_and_pictures_are_there() -> None:
