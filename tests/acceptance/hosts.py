@@ -169,7 +169,7 @@ class Host:
 
     def close(self) -> None:
         self._first.kill()
-        self._first.wait()
+        self._first.communicate()
         for process in self._processes:
             process.kill()
             process.wait()

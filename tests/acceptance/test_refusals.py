@@ -21,7 +21,7 @@ from searching import fre_hpo
         (["start", "--dataset", "fantom"], 2, "did you mean phantom?"),
         (start_flags("--set", "training.epoch=4"), 2, "did you mean training.epochs"),
         (start_flags("--storage", "postgresql://fre@127.0.0.1:{port}/fre"), 5, "refused"),
-        (start_flags("--ray-address", "127.0.0.1:{port}", executor="ray"), 5, "--ray-address"),
+        (start_flags("--ray-address", "127.0.0.1:{port}", executor="ray"), 5, "fre-hpo head"),
     ],
     ids=["data set", "key", "storage", "cluster"],
 )

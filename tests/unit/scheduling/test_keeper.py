@@ -121,12 +121,27 @@ def test_when_the_command_ends_so_do_its_orphans(folder: Path) -> None:
     found.close()
 
 
-def test_a_command_that_ignores_sigterm_is_killed(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(keeper, "END_SECONDS", 0.2)
-    program = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SLEEPER}"
-    process = subprocess.Popen([sys.executable, "-c", program])
-    time.sleep(0.5)
-    keeper._end(process)
-    assert process.wait(5) == -signal.SIGKILL
+IMPATIENT = "import sys; from fre_hpo.scheduling import keeper; keeper.END_SECONDS = 0.2; "
+
+
+def test_a_command_that_ignores_sigterm_is_killed(folder: Path) -> None:
+    """In a process of its own: a keeper ends all that came of its process."""
+    stubborn = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+        "print('ready', flush=True); time.sleep(600)"
+    )
+    keep = f"sys.exit(keeper.main({str(folder)!r}, [sys.executable, '-c', {stubborn!r}]))"
+    found = subprocess.Popen(
+        [sys.executable, "-c", IMPATIENT + keep],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        bufsize=0,
+    )
+    assert found.stdout
+    assert found.stdin
+    assert found.stdout.readline() == b"ready\n"
+    family = descendants(found.pid)
+    found.stdin.write(keeper.ORDERLY)
+    found.communicate(timeout=20)
+    assert found.returncode == 128 + signal.SIGKILL
+    assert not any(map(is_alive, family))
