@@ -21,11 +21,11 @@ PLAIN = {
 """What every process of a Ray is told."""
 
 LOSS_DETECTION = {
-    "RAY_health_check_period_ms": "1000",
-    "RAY_health_check_timeout_ms": "2000",
+    "RAY_health_check_period_ms": "500",
+    "RAY_health_check_timeout_ms": "1500",
     "RAY_health_check_failure_threshold": "3",
 }
-"""A node behind a cut link is declared dead after 9 seconds instead of 65; the coordinator looks at the list
+"""A node behind a cut link is declared dead after 6 seconds instead of 65; the coordinator looks at the list
 of nodes itself (``cluster_watch``) and needs no more.
 
 gRPC's keepalive stays as it is: Ray's servers take one ping a minute on a connection without data and hang

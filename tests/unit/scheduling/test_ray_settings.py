@@ -14,7 +14,7 @@ def test_what_is_set_already_stays() -> None:
     ray_settings.prepare(None, environ)
     assert environ["RAY_health_check_period_ms"] == "7"
     assert environ["RAY_USAGE_STATS_ENABLED"] == "1"
-    assert environ["RAY_health_check_timeout_ms"] == "2000"
+    assert environ["RAY_health_check_timeout_ms"] == "1500"
     assert environ["RAY_AUTH_MODE"] == "token"
     assert "RAY_AUTH_TOKEN_PATH" not in environ
 
